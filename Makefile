@@ -1,0 +1,39 @@
+# The front door. Everything real happens in meson; this installs what is missing and calls it.
+#   make build | demo | test | bench | lint | install | clean
+BUILD ?= build
+PREFIX ?= /usr/local
+DEMO ?= demo
+FUZZ_SECONDS ?= 30
+
+.PHONY: all build demo test bench lint install clean deps deps-test models
+all: build
+
+deps:
+	@sh packaging/deps.sh build
+
+deps-test:
+	@sh packaging/deps.sh build test
+
+$(BUILD)/build.ninja: | deps
+	meson setup $(BUILD) --prefix=$(PREFIX) --buildtype=release
+
+build: deps $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+demo: build
+	$(BUILD)/assay demo --out $(DEMO)
+
+test: deps-test
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) sh tests/run.sh
+
+bench: build
+	@sh bench/run.sh $(BUILD)
+
+lint: deps-test
+	@sh tests/lint.sh
+
+install: build
+	meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD) build-asan build-clang build-fuzz $(DEMO)

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Teach a recipe from good parts; judge parts with it. */
+#ifndef ASSAY_RECIPE_H
+#define ASSAY_RECIPE_H
+
+#include <stdbool.h>
+
+#include "base.h"
+#include "image.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The instruction set the integer kernels use. Results are the same bits on all of them. */
+enum assay_isa { ASSAY_ISA_BEST, ASSAY_ISA_SCALAR, ASSAY_ISA_AVX2, ASSAY_ISA_AVX512VNNI };
+
+/** "best", "scalar", "avx2", "avx512vnni". Errors: ARGUMENT for another name, UNSUPPORTED if this CPU lacks it. */
+int assay_isa_from_name(const char *name, enum assay_isa *isa, struct assay_error *error);
+const char *assay_isa_name(enum assay_isa isa);
+/** What ASSAY_ISA_BEST means on this CPU. */
+enum assay_isa assay_isa_best(void);
+
+/** What an open object is given once. All fields may be zero: malloc, best kernels, the network built in. */
+struct assay_env {
+	const struct assay_allocator *allocator; /**< must outlive every object opened with it */
+	enum assay_isa isa;
+	const void *network; /**< bytes of a .net file, borrowed until the object is closed; NULL: the one built in */
+	size_t network_size_bytes;
+};
+
+struct assay_rect_px {
+	int x, y, width, height;
+};
+
+/** How to teach. Zero fields take the defaults stated. */
+struct assay_teach_options {
+	int working_px;                   /**< short side after scaling, 64..1024, default 256 */
+	int bank_size;                    /**< vectors kept, 16..16384, default 2000 */
+	int folds;                        /**< of the cross-conformal calibration, 2..20, default 5; never more than parts */
+	double overkill;                  /**< wanted share of good parts rejected, 0 < x <= 0.2, default 0.005 */
+	struct assay_rect_px roi;         /**< region of interest in image pixels; zero width: all */
+	const struct assay_image *mask;   /**< borrowed; image-sized, 0 = ignore, else inspect; NULL: all */
+	bool grey;                        /**< judge colour images as grey */
+	bool scale;                       /**< accept images of differing sizes, each scaled by its own short side */
+	int white_level;                  /**< 16-bit sample that means white, 255..65535, default 65535 */
+};
+
+/** Good parts by index; load may be called from several threads at once. */
+struct assay_parts {
+	int count;
+	/** Fills *image from `allocator`. Returns 0 or an error code with *error filled. */
+	int (*load)(void *ctx, int index, const struct assay_allocator *allocator, struct assay_image *image,
+	            struct assay_error *error);
+	const char *(*name)(void *ctx, int index); /**< for messages; valid as long as ctx */
+	void *ctx;
+};
+
+/** What teaching found out. */
+struct assay_teach_report {
+	int parts_offered;
+	int parts_unreadable;  /**< left out; `unreadable` was called for each */
+	int parts_repeated;    /**< pixel-identical to another; counted once */
+	int parts_used;
+	int patches;           /**< of all parts used */
+	int bank_size;
+	int folds;
+	double overkill_wanted;
+	double overkill_stated;   /**< what the threshold promises: the larger of wanted and 1 / (parts_used + 1) */
+	double overkill_low, overkill_high; /**< Clopper-Pearson 95 % of the share of calibration parts above the threshold */
+	int parts_for_wanted;     /**< parts that would support the wanted overkill: ceil(1 / wanted) - 1 */
+	uint32_t threshold_q8;
+	uint32_t score_min_q8, score_median_q8, score_max_q8; /**< cross-conformal scores of the good parts */
+	int odd_part;             /**< index of the part with the largest score, worth a look */
+};
+
+/** Called for every part that cannot be read; teaching goes on without it. Called from the calling thread only. */
+struct assay_teach_hooks {
+	struct assay_progress progress;
+	void (*unreadable)(void *ctx, int index, const struct assay_error *error);
+	void *ctx;
+};
+
+/** A taught recipe: immutable, shared freely between threads. */
+struct assay_recipe;
+
+/**
+ * Teaches from good parts. Same set of pictures, same content hash: order, threads and kernels do not matter.
+ * `runner`, `hooks`, `report`, `error` are nullable. On success *out is the caller's, close with assay_recipe_close.
+ * Errors: ARGUMENT (options out of range, no part, one picture repeated), MISMATCH (sizes or channels differ and
+ * `scale` is off; the message names the parts), CANCELLED, NOMEM, and FORMAT/UNSUPPORTED for the network.
+ */
+int assay_teach(const struct assay_env *env, const struct assay_teach_options *options, const struct assay_parts *parts,
+                const struct assay_runner *runner, const struct assay_teach_hooks *hooks, struct assay_recipe **out,
+                struct assay_teach_report *report, struct assay_error *error);
+
+/** Writes one SQLite file beside `path` and renames it there. Errors: IO, NOMEM. */
+int assay_recipe_save(const struct assay_recipe *recipe, const char *path, struct assay_error *error);
+
+/**
+ * Reads a recipe, checks its content hash, and checks the network by its golden vectors.
+ * Errors: IO, NOMEM, FORMAT (damaged; the message says where), UNSUPPORTED (a newer version), MISMATCH (another network).
+ */
+int assay_recipe_open(const struct assay_env *env, const char *path, struct assay_recipe **out, struct assay_error *error);
+
+/** NULL is fine. No worker of it may be in use. */
+void assay_recipe_close(struct assay_recipe *recipe);
+
+/** Facts about a recipe; strings and arrays live as long as the recipe. */
+struct assay_recipe_info {
+	const char *network_name;
+	uint8_t network_hash[ASSAY_HASH_BYTES];
+	uint8_t content_hash[ASSAY_HASH_BYTES]; /**< over everything that decides a verdict and what it was taught from */
+	int image_width_px, image_height_px;    /**< of the parts taught; of the first one if sizes differ */
+	int image_channels, image_depth_bits;
+	int working_width_px, working_height_px;
+	int grid_width, grid_height, feature_dim;
+	struct assay_rect_px roi;
+	bool masked, grey, scale;
+	int white_level;
+	int folds;
+	const uint32_t *calibration_q8; /**< cross-conformal scores of the parts used, ascending, parts_used of them */
+	struct assay_teach_report report;
+	int64_t macs;                   /**< multiply-accumulates of the network for one image */
+	size_t workspace_bytes;         /**< one worker's memory */
+};
+void assay_recipe_get_info(const struct assay_recipe *recipe, struct assay_recipe_info *info);
+
+enum assay_verdict { ASSAY_PASS, ASSAY_FAIL, ASSAY_FAULT };
+const char *assay_verdict_name(enum assay_verdict verdict); /**< "PASS", "FAIL", "FAULT" */
+
+/** A connected place above the threshold, in image pixels. */
+struct assay_region {
+	struct assay_rect_px box;
+	int area_px;              /**< grid cells times the area of one */
+	int peak_x_px, peak_y_px; /**< centre of the worst cell */
+	uint32_t peak_q8, mean_q8;
+};
+
+#define ASSAY_MAX_REGIONS 32
+
+/** A verdict and why. Scores are distances in feature units times 256; `map_q8` belongs to the worker until its next call. */
+struct assay_result {
+	enum assay_verdict verdict;
+	uint32_t score_q8, threshold_q8;
+	double p_value;   /**< (1 + calibration scores >= score) / (1 + parts) */
+	int region_count; /**< at most ASSAY_MAX_REGIONS, worst first; regions_total says how many there were */
+	int regions_total;
+	struct assay_region regions[ASSAY_MAX_REGIONS];
+	const uint32_t *map_q8; /**< grid_height rows of grid_width smoothed scores; 0 where masked */
+	int grid_width, grid_height;
+	struct assay_rect_px map_area; /**< the image pixels the map covers */
+	struct assay_error fault;      /**< why, if FAULT; code ASSAY_OK otherwise */
+};
+
+/** One thread's workspace for one recipe; the recipe must outlive it. */
+struct assay_worker;
+int assay_worker_open(const struct assay_recipe *recipe, struct assay_worker **out, struct assay_error *error);
+void assay_worker_close(struct assay_worker *worker);
+
+/**
+ * Judges one picture. Always fills *result: what cannot be judged (wrong size or channels) is FAULT with the reason
+ * and the call returns 0. Allocates nothing unless the recipe accepts differing sizes and this one is new to the worker.
+ * Errors: NOMEM only (then the verdict is FAULT too). One worker serves one thread at a time.
+ */
+int assay_inspect(struct assay_worker *worker, const struct assay_image *image, struct assay_result *result,
+                  struct assay_error *error);
+
+/**
+ * The picture with its score map over it and its regions outlined with their score; image-sized RGB8, the caller's,
+ * from `allocator`. Nothing is tinted below half the threshold. Errors: NOMEM.
+ */
+int assay_heatmap(const struct assay_image *image, const struct assay_result *result,
+                  const struct assay_allocator *allocator, struct assay_image *out, struct assay_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
