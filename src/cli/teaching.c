@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/teaching.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/text.h"
+#include "cli/progress.h"
+
+struct job {
+	const struct assay__files *files;
+	struct assay__left_out *left_out;
+	int left_out_count, left_out_capacity;
+	bool no_memory;
+};
+
+static int load_part(void *ctx, int index, const struct assay_allocator *allocator, struct assay_image *image,
+					 struct assay_error *error)
+{
+	const struct job *job = ctx;
+
+	return assay__files_load(job->files, index, allocator, image, error);
+}
+
+static const char *name_part(void *ctx, int index)
+{
+	const struct job *job = ctx;
+
+	return job->files->list[index].path;
+}
+
+const char *assay__reason(const struct assay_error *error, const char *path)
+{
+	size_t length = strlen(path);
+
+	if (!strncmp(error->message, path, length) && !strncmp(error->message + length, ": ", 2))
+		return error->message + length + 2;
+	return error->message;
+}
+
+static void note_unreadable(void *ctx, int index, const struct assay_error *error)
+{
+	struct job *job = ctx;
+	char *reason = strdup(assay__reason(error, job->files->list[index].path));
+
+	if (reason && job->left_out_count == job->left_out_capacity) {
+		int wanted = job->left_out_capacity ? job->left_out_capacity * 2 : 16;
+		struct assay__left_out *bigger = reallocarray(job->left_out, (size_t)wanted, sizeof(*bigger));
+
+		if (bigger) {
+			job->left_out = bigger;
+			job->left_out_capacity = wanted;
+		}
+	}
+	if (!reason || job->left_out_count == job->left_out_capacity) {
+		free(reason);
+		job->no_memory = true;
+		return;
+	}
+	job->left_out[job->left_out_count++] = (struct assay__left_out){index, reason};
+}
+
+static int compare_index(const void *a, const void *b)
+{
+	int x = ((const struct assay__left_out *)a)->index, y = ((const struct assay__left_out *)b)->index;
+
+	return x < y ? -1 : x > y;
+}
+
+static void free_left_out(struct assay__left_out *left_out, int count)
+{
+	for (int i = 0; i < count; i++)
+		free(left_out[i].reason);
+	free(left_out);
+}
+
+static int teach(const struct assay__setup *setup, const struct assay_teach_options *options, struct job *job,
+				 struct assay__teaching *teaching, struct assay_error *error)
+{
+	struct assay_parts parts = {job->files->count, load_part, name_part, job};
+	struct assay_teach_hooks hooks = {.unreadable = note_unreadable, .ctx = job};
+	struct assay__progress progress;
+	int64_t start_us = assay__clock_us();
+	int rc;
+
+	assay__progress_open(&progress);
+	hooks.progress = progress.progress;
+	rc = assay_teach(&setup->env, options, &parts, setup->runner, &hooks, &teaching->recipe, &teaching->report, error);
+	assay__progress_close(&progress);
+	teaching->seconds = (double)(assay__clock_us() - start_us) / 1e6;
+	if (job->left_out_count)
+		qsort(job->left_out, (size_t)job->left_out_count, sizeof(*job->left_out), compare_index);
+	for (int i = 0; i < job->left_out_count; i++)
+		assay__say("%s: %s", job->files->list[job->left_out[i].index].path, job->left_out[i].reason);
+	if (!rc && job->no_memory) {
+		assay_recipe_close(teaching->recipe);
+		rc = assay__fail(error, ASSAY_E_NOMEM, -1, "out of memory while noting unreadable parts");
+	}
+	return rc;
+}
+
+int assay__teaching_run(const struct assay__setup *setup, const struct assay__teaching_settings *settings,
+						const struct assay__files *files, struct assay__teaching *teaching)
+{
+	struct assay__teaching result = {0};
+	struct job job = {.files = files};
+	struct assay_image mask = {0};
+	struct assay_error error;
+	struct assay_teach_options options = {
+		.working_px = settings->working_px,
+		.bank_size = settings->bank_size,
+		.folds = settings->folds,
+		.overkill = settings->overkill,
+		.roi = settings->roi,
+		.grey = settings->grey,
+		.scale = settings->scale,
+		.white_level = settings->white_level,
+	};
+	int rc = 0;
+
+	if (settings->mask) {
+		rc = assay_image_load(settings->mask, setup->env.allocator, &mask, &error);
+		options.mask = &mask;
+	}
+	if (!rc)
+		rc = teach(setup, &options, &job, &result, &error);
+	assay_image_free(&mask, setup->env.allocator);
+	if (rc) {
+		free_left_out(job.left_out, job.left_out_count);
+		assay__say_error(&error);
+		return rc == ASSAY_E_NOMEM ? ASSAY__EXIT_INTERNAL : ASSAY__EXIT_FAULT;
+	}
+	result.left_out = job.left_out;
+	result.left_out_count = job.left_out_count;
+	*teaching = result;
+	return 0;
+}
+
+void assay__teaching_close(struct assay__teaching *teaching)
+{
+	assay_recipe_close(teaching->recipe);
+	free_left_out(teaching->left_out, teaching->left_out_count);
+	*teaching = (struct assay__teaching){0};
+}
+
+int assay__recipe_use(const struct assay__setup *setup, const char *path, struct assay_recipe **out)
+{
+	struct assay_error error;
+	int rc = assay_recipe_open(&setup->env, path, out, &error);
+
+	if (!rc)
+		return 0;
+	assay__say_error(&error);
+	return rc == ASSAY_E_NOMEM ? ASSAY__EXIT_INTERNAL : ASSAY__EXIT_FAULT;
+}
+
+void assay__teaching_risk(const struct assay_teach_report *report, char out[200])
+{
+	char stated[ASSAY__NUMBER_CHARS], wanted[ASSAY__NUMBER_CHARS];
+
+	assay__text_from_double(report->overkill_stated * 100, 2, stated);
+	assay__text_from_double(report->overkill_wanted * 100, 2, wanted);
+	if (report->overkill_stated > report->overkill_wanted)
+		snprintf(out, 200, "%d good parts support an overkill of %s %%; for %s %% show about %d", report->parts_used,
+				 stated, wanted, report->parts_for_wanted);
+	else
+		snprintf(out, 200, "%d good parts support the wanted overkill of %s %%", report->parts_used, wanted);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Teaching as the verbs do it: one set of options, files in, recipe out, every loss named. */
+#ifndef ASSAY_SRC_CLI_TEACHING_H
+#define ASSAY_SRC_CLI_TEACHING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "assay/recipe.h"
+#include "cli/common.h"
+#include "cli/files.h"
+
+struct assay__teaching_settings {
+	int working_px, bank_size, folds, white_level;
+	double overkill;
+	struct assay_rect_px roi;
+	const char *mask;
+	bool grey, scale;
+};
+
+/** The rows of an option table for a field `member` of `owner` that is a struct assay__teaching_settings. */
+#define ASSAY__TEACHING_OPTIONS(owner, member, scale_fallback)                                                         \
+	{.name = "overkill",                                                                                               \
+	 .type = ASSAY__OPTION_PERCENT,                                                                                    \
+	 .fallback = "0.5%",                                                                                               \
+	 .min = 0.00001,                                                                                                   \
+	 .max = 0.2,                                                                                                       \
+	 .help = "share of good parts you accept to see rejected; few parts support no small one, the report says what "   \
+			 "they do support",                                                                                        \
+	 .offset = offsetof(owner, member.overkill)},                                                                      \
+		{.name = "scale",                                                                                              \
+		 .type = ASSAY__OPTION_FLAG,                                                                                   \
+		 .fallback = scale_fallback,                                                                                   \
+		 .help = "accept pictures of differing sizes, each scaled by its own short side",                              \
+		 .offset = offsetof(owner, member.scale)},                                                                     \
+		{.name = "working-size",                                                                                       \
+		 .type = ASSAY__OPTION_PIXELS,                                                                                 \
+		 .fallback = "256",                                                                                            \
+		 .min = 64,                                                                                                    \
+		 .max = 1024,                                                                                                  \
+		 .unit = "px",                                                                                                 \
+		 .help = "short side of the picture the network sees; larger finds smaller defects and takes longer",          \
+		 .offset = offsetof(owner, member.working_px)},                                                                \
+		{.name = "bank",                                                                                               \
+		 .type = ASSAY__OPTION_INT,                                                                                    \
+		 .fallback = "2000",                                                                                           \
+		 .min = 16,                                                                                                    \
+		 .max = 16384,                                                                                                 \
+		 .help = "feature vectors kept as the memory of what good looks like",                                         \
+		 .offset = offsetof(owner, member.bank_size)},                                                                 \
+		{.name = "folds",                                                                                              \
+		 .type = ASSAY__OPTION_INT,                                                                                    \
+		 .fallback = "5",                                                                                              \
+		 .min = 2,                                                                                                     \
+		 .max = 20,                                                                                                    \
+		 .help = "groups of parts in the calibration, each judged by what the others taught",                          \
+		 .offset = offsetof(owner, member.folds)},                                                                     \
+		{.name = "roi",                                                                                                \
+		 .type = ASSAY__OPTION_RECT,                                                                                   \
+		 .help = "look only at this rectangle of the picture, in pixels from the top left; without it, at all of it",  \
+		 .offset = offsetof(owner, member.roi)},                                                                       \
+		{.name = "mask",                                                                                               \
+		 .type = ASSAY__OPTION_PATH,                                                                                   \
+		 .value = "FILE",                                                                                              \
+		 .help = "a picture of the same size as the parts; where it is black, nothing is judged",                      \
+		 .offset = offsetof(owner, member.mask)},                                                                      \
+		{.name = "grey",                                                                                               \
+		 .type = ASSAY__OPTION_FLAG,                                                                                   \
+		 .help = "judge colour pictures as grey",                                                                      \
+		 .offset = offsetof(owner, member.grey)},                                                                      \
+	{                                                                                                                  \
+		.name = "white-level", .type = ASSAY__OPTION_INT, .fallback = "65535", .min = 255, .max = 65535,               \
+		.help = "for 16-bit pictures: the sample that means white, such as 4095 from a 12-bit camera",                 \
+		.offset = offsetof(owner, member.white_level)                                                                  \
+	}
+
+/** A part that was left out, and why. */
+struct assay__left_out {
+	int index; /**< in the list of files */
+	char *reason;
+};
+
+/** What came of it. */
+struct assay__teaching {
+	struct assay_recipe *recipe;
+	struct assay_teach_report report;
+	double seconds;
+	struct assay__left_out *left_out; /**< ascending by index */
+	int left_out_count;
+};
+
+/**
+ * Teaches from the files, with progress; says every unreadable part on standard error. Returns 0 and fills *teaching,
+ * to be closed by the caller; or, after saying why not, the exit status, *teaching untouched: FAULT if the pictures or
+ * the mask cannot be taught from, INTERNAL without memory.
+ */
+int assay__teaching_run(const struct assay__setup *setup, const struct assay__teaching_settings *settings,
+						const struct assay__files *files, struct assay__teaching *teaching);
+void assay__teaching_close(struct assay__teaching *teaching);
+
+/**
+ * Opens a recipe for a verb. Returns 0, or the exit status after saying why not: FAULT, also for one that is missing,
+ * or INTERNAL without memory.
+ */
+int assay__recipe_use(const struct assay__setup *setup, const char *path, struct assay_recipe **out);
+
+/** The risk that a sample of this size supports, as a sentence without a full stop. `out` gets at most 200 bytes. */
+void assay__teaching_risk(const struct assay_teach_report *report, char out[200]);
+
+/** The message of `error` without the "path: " it may start with. */
+const char *assay__reason(const struct assay_error *error, const char *path);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a kernel is: one struct assay__kernels per instruction set, in kernel_<name>.c, and one line in the table of
+ * isa.c. All kernels give the same bits; kernel_scalar.c says which.
+ */
+#ifndef ASSAY_SRC_VISION_NET_KERNEL_H
+#define ASSAY_SRC_VISION_NET_KERNEL_H
+
+#include <stdbool.h>
+
+#include "assay/recipe.h"
+
+/** Kernels compute up to this many pixels past the end of a row (and drop them), so maps are readable that far. */
+#define ASSAY__TILE_PIXELS 8
+/** bias and mult are readable, and zero, up to the next multiple of this many channels. */
+#define ASSAY__LANES 64
+
+/** Bytes from one pixel to the next in a map: the channels, rounded up to whole groups of four. */
+static inline int assay__pixel_bytes(int channels)
+{
+	return (channels + 3) & ~3;
+}
+
+/** One convolution, as kernels see it. Nothing changes after the network is open. */
+struct assay__conv {
+	int kernel, stride;
+	int cin, cout;
+	int lo, hi, zero_point;
+	bool has_residual;
+	int residual_zero_point;
+	float residual_mult;
+	const int32_t *bias;
+	const float *mult;
+	void *packed; /**< the weights as this instruction set likes them */
+};
+
+/** Where one call reads and writes. Rows and pixels are those of the output; all pointers are at its first pixel. */
+struct assay__conv_io {
+	const uint8_t *src; /**< the pixel under output (0, 0), as net.h places windows; for 3x3 a border lies around it */
+	uint8_t *dst;
+	const uint8_t *residual; /**< of dst's pixel size; NULL if the convolution has none */
+	size_t src_row_bytes, dst_row_bytes, residual_row_bytes;
+	int width, height;
+	void *scratch; /**< scratch_bytes(conv, width), 64-byte aligned, contents of no meaning */
+};
+
+struct assay__kernels {
+	enum assay_isa isa;
+	/** Does this CPU, with this operating system, run it? */
+	bool (*available)(void);
+	/** Bytes of packed weights; at most a small multiple of the weights, so that no overflow is possible. */
+	size_t (*packed_bytes)(const struct assay__conv *conv);
+	/** Fills packed from weights s8 [cout][ky][kx][cin]. */
+	void (*pack)(const struct assay__conv *conv, const int8_t *weights, void *packed);
+	/** Memory that run needs beside its maps. */
+	size_t (*scratch_bytes)(const struct assay__conv *conv, int width);
+	/** Computes height rows of width pixels. */
+	void (*run)(const struct assay__conv *conv, const struct assay__conv_io *io);
+};
+
+extern const struct assay__kernels assay__kernels_scalar, assay__kernels_avx2, assay__kernels_avx512vnni;
+
+/** The kernels of an instruction set that this CPU has (BEST: the best of them), or NULL. */
+const struct assay__kernels *assay__kernels_find(enum assay_isa isa);
+
+#endif
