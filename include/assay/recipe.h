@@ -40,7 +40,7 @@ struct assay_teach_options {
 	int folds;                        /**< of the cross-conformal calibration, 2..20, default 5; never more than parts */
 	double overkill;                  /**< wanted share of good parts rejected, 0 < x <= 0.2, default 0.005 */
 	struct assay_rect_px roi;         /**< region of interest in image pixels; zero width: all */
-	const struct assay_image *mask;   /**< borrowed; image-sized, 0 = ignore, else inspect; NULL: all */
+	const struct assay_image *mask;   /**< borrowed; image-sized, 0 = ignore, else inspect; NULL: all; not with scale */
 	bool grey;                        /**< judge colour images as grey */
 	bool scale;                       /**< accept images of differing sizes, each scaled by its own short side */
 	int white_level;                  /**< 16-bit sample that means white, 255..65535, default 65535 */
@@ -87,8 +87,9 @@ struct assay_recipe;
 /**
  * Teaches from good parts. Same set of pictures, same content hash: order, threads and kernels do not matter.
  * `runner`, `hooks`, `report`, `error` are nullable. On success *out is the caller's, close with assay_recipe_close.
- * Errors: ARGUMENT (options out of range, no part, one picture repeated), MISMATCH (sizes or channels differ and
- * `scale` is off; the message names the parts), CANCELLED, NOMEM, and FORMAT/UNSUPPORTED for the network.
+ * Errors: ARGUMENT (options out of range, no part, one picture repeated), MISMATCH (sizes, channels or depths differ
+ * and `scale` is off, the message names the parts; the region of interest or mask does not fit), LIMIT (more than 6 GiB
+ * of features), CANCELLED, NOMEM, FORMAT/UNSUPPORTED for the network, FORMAT if a picture changes meanwhile.
  */
 int assay_teach(const struct assay_env *env, const struct assay_teach_options *options, const struct assay_parts *parts,
                 const struct assay_runner *runner, const struct assay_teach_hooks *hooks, struct assay_recipe **out,
@@ -98,7 +99,8 @@ int assay_teach(const struct assay_env *env, const struct assay_teach_options *o
 int assay_recipe_save(const struct assay_recipe *recipe, const char *path, struct assay_error *error);
 
 /**
- * Reads a recipe, checks its content hash, and checks the network by its golden vectors.
+ * Reads a recipe, checks its content hash, and checks this machine by its golden vectors. The recipe brings its own
+ * network; if env names one it must be the same.
  * Errors: IO, NOMEM, FORMAT (damaged; the message says where), UNSUPPORTED (a newer version), MISMATCH (another network).
  */
 int assay_recipe_open(const struct assay_env *env, const char *path, struct assay_recipe **out, struct assay_error *error);
@@ -160,7 +162,7 @@ void assay_worker_close(struct assay_worker *worker);
 
 /**
  * Judges one picture. Always fills *result: what cannot be judged (wrong size or channels) is FAULT with the reason
- * and the call returns 0. Allocates nothing unless the recipe accepts differing sizes and this one is new to the worker.
+ * and the call returns 0. Allocates nothing unless the recipe accepts differing sizes and this one is not the last one's.
  * Errors: NOMEM only (then the verdict is FAULT too). One worker serves one thread at a time.
  */
 int assay_inspect(struct assay_worker *worker, const struct assay_image *image, struct assay_result *result,

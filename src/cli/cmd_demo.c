@@ -157,10 +157,17 @@ static int run(const struct settings *settings, const struct assay__setup *setup
 {
 	struct assay__virtual_options line_options = {.seed = (uint64_t)settings->seed};
 	struct assay__progress progress;
-	struct assay__demo demo = {.setup = setup, .folder = settings->folder, .good = settings->good,
-							   .working_px = settings->working_px, .progress = &progress};
-	struct assay__report report = {.folder = settings->folder, .seed = (uint64_t)settings->seed, .threads = setup->threads, .working_px = settings->working_px,
-								   .part_count = settings->parts, .pixel_auroc = NAN};
+	struct assay__demo demo = {.setup = setup,
+							   .folder = settings->folder,
+							   .good = settings->good,
+							   .working_px = settings->working_px,
+							   .progress = &progress};
+	struct assay__report report = {.folder = settings->folder,
+								   .seed = (uint64_t)settings->seed,
+								   .threads = setup->threads,
+								   .working_px = settings->working_px,
+								   .part_count = settings->parts,
+								   .pixel_auroc = NAN};
 	struct assay_recipe_info info;
 	struct assay_recipe *recipe = NULL;
 	struct assay_error error;
@@ -175,8 +182,8 @@ static int run(const struct settings *settings, const struct assay__setup *setup
 		report.width_px = demo.width_px;
 		report.height_px = demo.height_px;
 		if (!settings->json)
-			printf("a virtual line of gearbox housings, seed %d: %d good parts to teach from, %d to inspect\n", settings->seed,
-				   settings->good, settings->parts);
+			printf("a virtual line of gearbox housings, seed %d: %d good parts to teach from, %d to inspect\n",
+				   settings->seed, settings->good, settings->parts);
 		rc = walk(&demo, &report, &recipe, &info, &error);
 		assay__demo_close(&demo);
 	}

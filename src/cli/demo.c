@@ -63,7 +63,7 @@ const char *assay__demo_name(void *ctx, int index)
 }
 
 int assay__demo_load(void *ctx, int index, const struct assay_allocator *allocator, struct assay_image *image,
-                     struct assay_error *error)
+					 struct assay_error *error)
 {
 	static const struct assay__virtual_wish good = {ASSAY__VIRTUAL_GOOD, -1};
 	const struct assay__demo *demo = ctx;
@@ -114,8 +114,8 @@ static int empty_folder(const char *path, struct assay_error *error)
 		return assay__fail(error, ASSAY_E_IO, -1, "%s: cannot read this folder: %s", path, strerror(errno));
 	while (!rc && (entry = readdir(folder)))
 		if (is_ours(entry->d_name) && unlinkat(dirfd(folder), entry->d_name, 0))
-			rc = assay__fail(error, ASSAY_E_IO, -1, "%s/%s: cannot remove what an earlier demo left: %s", path, entry->d_name,
-			                 strerror(errno));
+			rc = assay__fail(error, ASSAY_E_IO, -1, "%s/%s: cannot remove what an earlier demo left: %s", path,
+							 entry->d_name, strerror(errno));
 	closedir(folder);
 	if (!rc)
 		rmdir(path); /* stays if it holds something else */
@@ -157,13 +157,14 @@ int assay__demo_folders(const struct assay__demo *demo, struct assay_error *erro
 	return rc;
 }
 
-static int save_png(const struct assay__demo *demo, const char *format, const char *name, const struct assay_image *image,
-                    struct assay_error *error)
+static int save_png(const struct assay__demo *demo, const char *format, const char *name,
+					const struct assay_image *image, struct assay_error *error)
 {
 	char relative[96], *path;
 	int rc;
 
-	snprintf(relative, sizeof(relative), "images/%s/%s%s", format, name, !strcmp(format, "ground_truth") ? "_mask.png" : ".png");
+	snprintf(relative, sizeof(relative), "images/%s/%s%s", format, name,
+			 !strcmp(format, "ground_truth") ? "_mask.png" : ".png");
 	path = assay__path_join(demo->folder, relative);
 	rc = path ? assay__folder_make_for(path, error) : no_memory(error);
 	if (!rc)
@@ -172,8 +173,8 @@ static int save_png(const struct assay__demo *demo, const char *format, const ch
 	return rc;
 }
 
-static int save_jpeg(const struct assay__demo *demo, const char *name, const char *suffix, const struct assay_image *image,
-                     struct assay_error *error)
+static int save_jpeg(const struct assay__demo *demo, const char *name, const char *suffix,
+					 const struct assay_image *image, struct assay_error *error)
 {
 	char relative[96], *path;
 	uint8_t *bytes = NULL;
@@ -309,7 +310,7 @@ static void spread_scores(const struct assay_result *r, uint32_t *scores, int wi
 }
 
 static int add_pixels(struct pass *pass, const struct assay_result *result, const struct assay_image *mask, bool good,
-                      struct assay_error *error)
+					  struct assay_error *error)
 {
 	int width = mask->width_px, height = mask->height_px, rc;
 	uint32_t *scores = malloc((size_t)width * (size_t)height * sizeof(*scores));
@@ -325,7 +326,7 @@ static int add_pixels(struct pass *pass, const struct assay_result *result, cons
 }
 
 static int judge(struct pass *pass, int worker, const struct assay_image *image, struct assay_result *result,
-                 struct assay_error *error)
+				 struct assay_error *error)
 {
 	int rc = pass->workers[worker] ? 0 : assay_worker_open(pass->recipe, &pass->workers[worker], error);
 
@@ -340,7 +341,7 @@ static int judge(struct pass *pass, int worker, const struct assay_image *image,
 
 /* Renders part i, saves it, judges it, and notes what came of it. */
 static int inspect_part(struct pass *pass, int i, int worker, struct assay_image *image, struct assay_image *mask,
-                        struct assay_error *error)
+						struct assay_error *error)
 {
 	struct assay__report_part *part = &pass->report->parts[i];
 	struct assay__virtual_wish wish = wish_for(i);
@@ -390,9 +391,10 @@ static void inspect_task(void *arg, int index, int worker)
 }
 
 int assay__demo_inspect(struct assay__demo *demo, const struct assay_recipe *recipe, struct assay__report *report,
-                        struct assay_error *error)
+						struct assay_error *error)
 {
-	struct pass pass = {.demo = demo, .recipe = recipe, .report = report, .stage = "inspecting", .total = report->part_count};
+	struct pass pass = {
+		.demo = demo, .recipe = recipe, .report = report, .stage = "inspecting", .total = report->part_count};
 	int rc = assay__pixel_metrics_open(NULL, &pass.pixels, error);
 
 	if (rc)
@@ -412,7 +414,8 @@ static int at_least(int value, int least)
 /* a view of the surroundings of a defect, in the picture's own shape */
 static struct assay_image close_up(const struct assay_image *image, const struct assay_rect_px *where)
 {
-	int wide = at_least(at_least(where->width * 3 / 2, image->width_px / 4), where->height * 3 / 2 * image->width_px / image->height_px);
+	int wide = at_least(at_least(where->width * 3 / 2, image->width_px / 4),
+						where->height * 3 / 2 * image->width_px / image->height_px);
 	struct assay_image view = *image;
 	int x, y;
 
@@ -472,9 +475,10 @@ static void draw_task(void *arg, int index, int worker)
 }
 
 int assay__demo_draw(struct assay__demo *demo, const struct assay_recipe *recipe, const struct assay__report *report,
-                     struct assay_error *error)
+					 struct assay_error *error)
 {
-	struct pass pass = {.demo = demo, .recipe = recipe, .drawn = report, .stage = "drawing the report", .total = report->part_count};
+	struct pass pass = {
+		.demo = demo, .recipe = recipe, .drawn = report, .stage = "drawing the report", .total = report->part_count};
 
 	return run_pass(&pass, draw_task, error);
 }

@@ -10,7 +10,7 @@
 struct assay__demo {
 	const struct assay__setup *setup;
 	const char *folder;
-	int good;       /**< parts 0..good-1 of the line are taught */
+	int good;		/**< parts 0..good-1 of the line are taught */
 	int working_px; /**< for teaching */
 	struct assay__progress *progress;
 	/* filled by open */
@@ -31,15 +31,16 @@ int assay__demo_save_good(struct assay__demo *demo, struct assay_error *error);
 
 /** For struct assay_parts, ctx being the demo: good part `index`, rendered. Thread safe. */
 int assay__demo_load(void *ctx, int index, const struct assay_allocator *allocator, struct assay_image *image,
-                     struct assay_error *error);
+					 struct assay_error *error);
 const char *assay__demo_name(void *ctx, int index);
 
-/** Renders, saves and judges report->parts, the parts good.. of the line; fills them and pixel_auroc. Errors: as above. */
+/** Renders, saves and judges report->parts, the parts good.. of the line; fills them and pixel_auroc. Errors: as above.
+ */
 int assay__demo_inspect(struct assay__demo *demo, const struct assay_recipe *recipe, struct assay__report *report,
-                        struct assay_error *error);
+						struct assay_error *error);
 
 /** The pictures of the report for the parts chosen. Errors: as above. */
 int assay__demo_draw(struct assay__demo *demo, const struct assay_recipe *recipe, const struct assay__report *report,
-                     struct assay_error *error);
+					 struct assay_error *error);
 
 #endif

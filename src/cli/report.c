@@ -101,7 +101,7 @@ static void choose_pictures(struct assay__report *report)
 				struct assay__report_part *part = &report->parts[i];
 
 				if (part->truth.kind == (enum assay__virtual_kind)kind && !part->pictured &&
-				    (!hardest || part->truth.severity < hardest->truth.severity))
+					(!hardest || part->truth.severity < hardest->truth.severity))
 					hardest = part;
 			}
 			if (hardest)
@@ -150,7 +150,7 @@ int assay__report_count(struct assay__report *report, struct assay_error *error)
 		report->overkill_low = report->overkill_high = NAN;
 		if (good_count)
 			assay__clopper_pearson(report->kinds[0].caught, report->kinds[0].parts, 0.05, &report->overkill_low,
-			                       &report->overkill_high);
+								   &report->overkill_high);
 		qsort(ms, count, sizeof(*ms), compare_doubles);
 		report->inspect_ms_p50 = percentile(ms, report->part_count, 0.5);
 		report->inspect_ms_p99 = percentile(ms, report->part_count, 0.99);
@@ -182,20 +182,20 @@ static void print_missed(const struct assay__report *report)
 
 		if (p->truth.kind != ASSAY__VIRTUAL_GOOD && !caught(p))
 			printf("  missed       test/%-18s score %6.2f of %.2f, %5.1f grey levels over %d px\n", p->name,
-			       p->score_q8 / 256.0, info->report.threshold_q8 / 256.0, p->truth.contrast, p->truth.size_px);
+				   p->score_q8 / 256.0, info->report.threshold_q8 / 256.0, p->truth.contrast, p->truth.size_px);
 		if (p->truth.kind == ASSAY__VIRTUAL_GOOD && caught(p))
 			printf("  false alarm  test/%-18s score %6.2f of %.2f\n", p->name, p->score_q8 / 256.0,
-			       info->report.threshold_q8 / 256.0);
+				   info->report.threshold_q8 / 256.0);
 	}
 	if (!report->escapes)
 		return;
 	printf("\nThe recipe saw good parts only, not one labelled defect: a defect is found when it looks stranger\n"
-	       "than what good parts show of texture, tool marks, oil and light. Those missed do not, at the\n"
-	       "%d x %d pixels to which the pictures are scaled: a line one pixel wide is %.2f pixels there.\n"
-	       "The typical defect missed changes the picture by %.1f grey levels over %.0f px",
-	       info->working_width_px, info->working_height_px,
-	       (double)info->working_height_px / (info->roi.height ? info->roi.height : report->height_px),
-	       report->median[0].contrast, report->median[0].size_px);
+		   "than what good parts show of texture, tool marks, oil and light. Those missed do not, at the\n"
+		   "%d x %d pixels to which the pictures are scaled: a line one pixel wide is %.2f pixels there.\n"
+		   "The typical defect missed changes the picture by %.1f grey levels over %.0f px",
+		   info->working_width_px, info->working_height_px,
+		   (double)info->working_height_px / (info->roi.height ? info->roi.height : report->height_px),
+		   report->median[0].contrast, report->median[0].size_px);
 	if (!isnan(report->median[1].contrast))
 		printf(",\nthe typical one caught by %.1f over %.0f px", report->median[1].contrast, report->median[1].size_px);
 	puts(".");
@@ -206,7 +206,7 @@ void assay__report_print(const struct assay__report *report)
 	char risk[200];
 
 	printf("\n%-14s %6s %7s %7s %9s %9s %9s\n%-14s %6s %7s %7s %9s %9s %9s\n", "", "", "", "", "in the", "weakest",
-	       "strongest", "defect", "parts", "caught", "missed", "place", "caught", "missed");
+		   "strongest", "defect", "parts", "caught", "missed", "place", "caught", "missed");
 	for (int kind = 1; kind < ASSAY__VIRTUAL_KINDS; kind++) {
 		const struct assay__report_kind *k = &report->kinds[kind];
 
@@ -218,18 +218,19 @@ void assay__report_print(const struct assay__report *report)
 		putchar('\n');
 	}
 	printf("%-14s %6d %7d %7d   (contrast in grey levels of 255)\n\n", "all", report->defects,
-	       report->defects - report->escapes, report->escapes);
+		   report->defects - report->escapes, report->escapes);
 	if (report->kinds[0].parts)
-		printf("overkill       %d of %d good parts (%.1f %%; 95 %% interval %.1f .. %.1f %%)\n", report->kinds[0].caught,
-		       report->kinds[0].parts, 100.0 * report->kinds[0].caught / report->kinds[0].parts, 100 * report->overkill_low,
-		       100 * report->overkill_high);
+		printf("overkill       %d of %d good parts (%.1f %%; 95 %% interval %.1f .. %.1f %%)\n",
+			   report->kinds[0].caught, report->kinds[0].parts,
+			   100.0 * report->kinds[0].caught / report->kinds[0].parts, 100 * report->overkill_low,
+			   100 * report->overkill_high);
 	if (report->defects)
 		printf("escapes        %d of %d defective parts (%.1f %%)\n", report->escapes, report->defects,
-		       100.0 * report->escapes / report->defects);
+			   100.0 * report->escapes / report->defects);
 	if (!isnan(report->auroc))
 		printf("AUROC          %.4f by part, %.4f by pixel\n", report->auroc, report->pixel_auroc);
-	printf("time           %.2f s to teach with %d thread%s, %.1f ms a part (p99 %.1f ms)\n", report->teach_s, report->threads,
-	       report->threads == 1 ? "" : "s", report->inspect_ms_p50, report->inspect_ms_p99);
+	printf("time           %.2f s to teach with %d thread%s, %.1f ms a part (p99 %.1f ms)\n", report->teach_s,
+		   report->threads, report->threads == 1 ? "" : "s", report->inspect_ms_p50, report->inspect_ms_p99);
 	assay__teaching_risk(&report->info->report, risk);
 	printf("risk           %s\n\n", risk);
 	print_missed(report);

@@ -12,7 +12,7 @@
 /** One inspected part. */
 struct assay__report_part {
 	uint64_t index; /**< on the line */
-	char name[32];  /**< "crack/0073": below images/test, without ".png" */
+	char name[32];	/**< "crack/0073": below images/test, without ".png" */
 	struct assay__virtual_truth truth;
 	enum assay_verdict verdict;
 	uint32_t score_q8;
@@ -24,7 +24,7 @@ struct assay__report_part {
 /** One kind of defect; index 0 is the good parts, for which `caught` counts false alarms. */
 struct assay__report_kind {
 	int parts, caught, located;
-	double weakest_caught;   /**< contrast, grey levels; NaN if none */
+	double weakest_caught;	 /**< contrast, grey levels; NaN if none */
 	double strongest_missed; /**< as above */
 };
 
@@ -47,7 +47,7 @@ struct assay__report {
 	} by_severity[5]; /**< of fifths of the severity */
 	struct {
 		double contrast, size_px;
-	} median[2];                        /**< of defects missed (0) and caught (1); NaN if none */
+	} median[2];						/**< of defects missed (0) and caught (1); NaN if none */
 	double overkill_low, overkill_high; /**< Clopper-Pearson 95 % of the false alarms; NaN without good parts */
 };
 

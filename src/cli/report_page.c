@@ -80,20 +80,22 @@ static void write_risk(FILE *out, const struct assay__report *r)
 	assay__teaching_risk(teach, risk);
 	fprintf(out, "<div class=\"risk\"><div class=\"en\"><strong>%s.</strong>", risk);
 	if (r->kinds[0].parts)
-		fprintf(out, " Of %d good parts not taught, %d %s rejected: %.1f %%, 95 %% interval %.1f to %.1f %%.", r->kinds[0].parts,
-		        r->kinds[0].caught, r->kinds[0].caught == 1 ? "was" : "were", 100.0 * r->kinds[0].caught / r->kinds[0].parts,
-		        100 * r->overkill_low, 100 * r->overkill_high);
-	fputs(" The threshold comes from the good parts taught and from nothing else.</div><div class=\"zh\" lang=\"zh-CN\"><strong>", out);
+		fprintf(out, " Of %d good parts not taught, %d %s rejected: %.1f %%, 95 %% interval %.1f to %.1f %%.",
+				r->kinds[0].parts, r->kinds[0].caught, r->kinds[0].caught == 1 ? "was" : "were",
+				100.0 * r->kinds[0].caught / r->kinds[0].parts, 100 * r->overkill_low, 100 * r->overkill_high);
+	fputs(" The threshold comes from the good parts taught and from nothing else.</div><div class=\"zh\" "
+		  "lang=\"zh-CN\"><strong>",
+		  out);
 	if (teach->overkill_stated > teach->overkill_wanted)
 		fprintf(out, "%d 件良品可支撑 %.2f %% 的过杀率；若要 %.2f %%，需约 %d 件。", teach->parts_used,
-		        100 * teach->overkill_stated, 100 * teach->overkill_wanted, teach->parts_for_wanted);
+				100 * teach->overkill_stated, 100 * teach->overkill_wanted, teach->parts_for_wanted);
 	else
 		fprintf(out, "%d 件良品可支撑所要求的 %.2f %% 过杀率。", teach->parts_used, 100 * teach->overkill_wanted);
 	fputs("</strong>", out);
 	if (r->kinds[0].parts)
-		fprintf(out, " 未参与示教的 %d 件良品中有 %d 件被误判：%.1f %%，95 %% 置信区间 %.1f 至 %.1f %%。", r->kinds[0].parts,
-		        r->kinds[0].caught, 100.0 * r->kinds[0].caught / r->kinds[0].parts, 100 * r->overkill_low,
-		        100 * r->overkill_high);
+		fprintf(out, " 未参与示教的 %d 件良品中有 %d 件被误判：%.1f %%，95 %% 置信区间 %.1f 至 %.1f %%。",
+				r->kinds[0].parts, r->kinds[0].caught, 100.0 * r->kinds[0].caught / r->kinds[0].parts,
+				100 * r->overkill_low, 100 * r->overkill_high);
 	fputs(" 阈值只由示教的良品得出。</div></div>\n", out);
 }
 
@@ -133,28 +135,32 @@ static void write_table(FILE *out, const struct assay__report *r)
 		located += k->located;
 		fputs("<tr><td>", out);
 		assay__report_both(out, assay__report_kind_english((enum assay__virtual_kind)kind),
-		                   assay__report_kind_chinese((enum assay__virtual_kind)kind));
+						   assay__report_kind_chinese((enum assay__virtual_kind)kind));
 		fprintf(out, "</td><td>%d</td><td>%d</td><td>%d</td><td%s>%d</td>", k->parts, k->caught, k->located,
-		        k->caught < k->parts ? " class=\"missed\"" : "", k->parts - k->caught);
+				k->caught < k->parts ? " class=\"missed\"" : "", k->parts - k->caught);
 		write_number(out, k->weakest_caught);
 		write_number(out, k->strongest_missed);
 		fputs("</tr>\n", out);
 	}
 	fputs("<tr><td>", out);
 	assay__report_both(out, "all", "合计");
-	fprintf(out, "</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td></td><td></td></tr></tbody></table>\n<p class=\"soft\">",
-	        r->defects, r->defects - r->escapes, located, r->escapes);
-	assay__report_both(out,
-	                   "Contrast is the root mean square change of the defect's pixels before sensor noise, in grey levels of 255. "
-	                   "In the place: a marked region overlaps the true defect.",
-	                   "对比度：缺陷像素在加传感器噪声之前的均方根变化，单位为灰度级（满幅 255）。位置正确：标出的区域与真实缺陷重叠。");
+	fprintf(
+		out,
+		"</td><td>%d</td><td>%d</td><td>%d</td><td>%d</td><td></td><td></td></tr></tbody></table>\n<p class=\"soft\">",
+		r->defects, r->defects - r->escapes, located, r->escapes);
+	assay__report_both(
+		out,
+		"Contrast is the root mean square change of the defect's pixels before sensor noise, in grey levels of 255. "
+		"In the place: a marked region overlaps the true defect.",
+		"对比度：缺陷像素在加传感器噪声之前的均方根变化，单位为灰度级（满幅 "
+		"255）。位置正确：标出的区域与真实缺陷重叠。");
 	fputs("</p></div>\n", out);
 }
 
 static void write_verdict(FILE *out, bool fail)
 {
 	fprintf(out, "<span class=\"verdict %s\"><svg viewBox=\"0 0 20 20\" aria-hidden=\"true\"><use href=\"#%s\"/></svg>",
-	        fail ? "fail" : "pass", fail ? "shape-fail" : "shape-pass");
+			fail ? "fail" : "pass", fail ? "shape-fail" : "shape-pass");
 	assay__report_both(out, fail ? "FAIL" : "PASS", fail ? "不合格" : "合格");
 	fputs("</span>", out);
 }
@@ -166,20 +172,22 @@ static void write_truth(FILE *out, const struct assay__report *r, const struct a
 
 	if (!box->width)
 		return;
-	fprintf(out, "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" aria-hidden=\"true\">", r->width_px, r->height_px);
+	fprintf(out, "<svg viewBox=\"0 0 %d %d\" preserveAspectRatio=\"none\" aria-hidden=\"true\">", r->width_px,
+			r->height_px);
 	for (int i = 0; i < 2; i++)
-		fprintf(out, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"5\"/>", i ? "truth" : "halo", x, y, width,
-		        height);
+		fprintf(out, "<rect class=\"%s\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"5\"/>", i ? "truth" : "halo",
+				x, y, width, height);
 	fputs("</svg>", out);
 }
 
 /* one picture that opens itself; frame nullable */
 static void write_view(FILE *out, const struct assay__report *r, const char *file, const char *suffix, const char *alt,
-                       const struct assay_rect_px *frame)
+					   const struct assay_rect_px *frame)
 {
 	fprintf(out,
-	        "<a href=\"report/%s%s.jpg\"><img loading=\"lazy\" src=\"report/%s%s.jpg\" width=\"%d\" height=\"%d\" alt=\"%s\">", file,
-	        suffix, file, suffix, r->width_px, r->height_px, alt);
+			"<a href=\"report/%s%s.jpg\"><img loading=\"lazy\" src=\"report/%s%s.jpg\" width=\"%d\" height=\"%d\" "
+			"alt=\"%s\">",
+			file, suffix, file, suffix, r->width_px, r->height_px, alt);
 	if (frame)
 		write_truth(out, r, frame);
 	fputs("</a>", out);
@@ -206,17 +214,21 @@ static void write_part(FILE *out, const struct assay__report *r, const struct as
 		fputs("</span>", out);
 	}
 	fputs("<span class=\"name\">", out);
-	assay__report_both(out, kind == ASSAY__VIRTUAL_GOOD ? "good part" : assay__report_kind_english(kind), assay__report_kind_chinese(kind));
-	fprintf(out, "</span><span class=\"file\">test/%s.png</span></div><div class=\"meter %s\"><i style=\"width:%.1f%%\"></i><u></u></div>",
-	        part->name, failed(part) ? "fail" : "pass", ratio > 2 ? 100 : ratio * 50);
+	assay__report_both(out, kind == ASSAY__VIRTUAL_GOOD ? "good part" : assay__report_kind_english(kind),
+					   assay__report_kind_chinese(kind));
+	fprintf(out,
+			"</span><span class=\"file\">test/%s.png</span></div><div class=\"meter %s\"><i "
+			"style=\"width:%.1f%%\"></i><u></u></div>",
+			part->name, failed(part) ? "fail" : "pass", ratio > 2 ? 100 : ratio * 50);
 	fprintf(out, "<span class=\"en\">score %.2f, threshold %.2f", part->score_q8 / 256.0, threshold / 256.0);
 	if (kind != ASSAY__VIRTUAL_GOOD)
 		fprintf(out, " · contrast %.1f grey levels · %d px across%s", part->truth.contrast, part->truth.size_px,
-		        failed(part) && !part->located ? " · marked elsewhere" : "");
-	fprintf(out, "</span><span class=\"zh\" lang=\"zh-CN\">得分 %.2f，阈值 %.2f", part->score_q8 / 256.0, threshold / 256.0);
+				failed(part) && !part->located ? " · marked elsewhere" : "");
+	fprintf(out, "</span><span class=\"zh\" lang=\"zh-CN\">得分 %.2f，阈值 %.2f", part->score_q8 / 256.0,
+			threshold / 256.0);
 	if (kind != ASSAY__VIRTUAL_GOOD)
 		fprintf(out, " · 对比度 %.1f 灰度级 · 大小 %d 像素%s", part->truth.contrast, part->truth.size_px,
-		        failed(part) && !part->located ? " · 标记位置不符" : "");
+				failed(part) && !part->located ? " · 标记位置不符" : "");
 	fputs("</span></figcaption></figure>\n", out);
 }
 
@@ -227,7 +239,8 @@ static int write_gallery(FILE *out, const struct assay__report *r, bool good, bo
 
 	fputs("<div class=\"parts\">\n", out);
 	for (int i = 0; i < r->part_count; i++)
-		if (r->parts[i].pictured && (r->parts[i].truth.kind == ASSAY__VIRTUAL_GOOD) == good && failed(&r->parts[i]) == fail) {
+		if (r->parts[i].pictured && (r->parts[i].truth.kind == ASSAY__VIRTUAL_GOOD) == good &&
+			failed(&r->parts[i]) == fail) {
 			write_part(out, r, &r->parts[i]);
 			count++;
 		}
@@ -235,7 +248,8 @@ static int write_gallery(FILE *out, const struct assay__report *r, bool good, bo
 	return count;
 }
 
-static void write_heading(FILE *out, const char *english, const char *chinese, const char *english_note, const char *chinese_note)
+static void write_heading(FILE *out, const char *english, const char *chinese, const char *english_note,
+						  const char *chinese_note)
 {
 	fputs("<h2>", out);
 	assay__report_both(out, english, chinese);
@@ -251,19 +265,26 @@ static void write_missed(FILE *out, const struct assay__report *r)
 	char english[700], chinese[700];
 
 	snprintf(english, sizeof(english),
-	         "%d of %d. The recipe saw good parts only, not one labelled defect: a defect is found when it looks stranger than what "
-	         "good parts show of texture, tool marks, oil and light. These do not, at the %d × %d pixels to which the pictures are "
-	         "scaled, where a line one pixel wide is %.2f pixels. The typical defect missed changes the picture by %.1f grey levels over "
-	         "%.0f px. The dashed frame shows where each defect is.",
-	         r->escapes, r->defects, info->working_width_px, info->working_height_px, shrink, r->median[0].contrast,
-	         r->median[0].size_px);
-	snprintf(chinese, sizeof(chinese),
-	         "%d / %d 件。配方只见过良品，没有任何缺陷标注：只有当某处比良品自身的纹理、刀纹、油膜和光照变化更反常时，才会被检出。"
-	         "以下缺陷在缩放后的 %d × %d 像素下并不比这些更反常（一像素宽的细线此时只有 %.2f 像素）。漏检缺陷的典型对比度为 %.1f 灰度级，大小 %.0f 像素。虚线框标出缺陷的真实位置。",
-	         r->escapes, r->defects, info->working_width_px, info->working_height_px, shrink, r->median[0].contrast,
-	         r->median[0].size_px);
+			 "%d of %d. The recipe saw good parts only, not one labelled defect: a defect is found when it looks "
+			 "stranger than what "
+			 "good parts show of texture, tool marks, oil and light. These do not, at the %d × %d pixels to which the "
+			 "pictures are "
+			 "scaled, where a line one pixel wide is %.2f pixels. The typical defect missed changes the picture by "
+			 "%.1f grey levels over "
+			 "%.0f px. The dashed frame shows where each defect is.",
+			 r->escapes, r->defects, info->working_width_px, info->working_height_px, shrink, r->median[0].contrast,
+			 r->median[0].size_px);
+	snprintf(
+		chinese, sizeof(chinese),
+		"%d / %d "
+		"件。配方只见过良品，没有任何缺陷标注：只有当某处比良品自身的纹理、刀纹、油膜和光照变化更反常时，才会被检出。"
+		"以下缺陷在缩放后的 %d × %d 像素下并不比这些更反常（一像素宽的细线此时只有 %.2f 像素）。漏检缺陷的典型对比度为 "
+		"%.1f 灰度级，大小 %.0f 像素。虚线框标出缺陷的真实位置。",
+		r->escapes, r->defects, info->working_width_px, info->working_height_px, shrink, r->median[0].contrast,
+		r->median[0].size_px);
 	if (!r->escapes) {
-		write_heading(out, "Missed parts: none", "漏检：无", "Every defective part of this run was rejected.", "本次所有缺陷件均被检出。");
+		write_heading(out, "Missed parts: none", "漏检：无", "Every defective part of this run was rejected.",
+					  "本次所有缺陷件均被检出。");
 		return;
 	}
 	write_heading(out, "Missed parts", "漏检件", english, chinese);
@@ -273,17 +294,21 @@ static void write_missed(FILE *out, const struct assay__report *r)
 static void write_false_alarms(FILE *out, const struct assay__report *r)
 {
 	if (!r->kinds[0].caught) {
-		write_heading(out, "False alarms: none", "误判：无", "Every good part of this run was passed.", "本次所有良品均判为合格。");
+		write_heading(out, "False alarms: none", "误判：无", "Every good part of this run was passed.",
+					  "本次所有良品均判为合格。");
 		return;
 	}
-	write_heading(out, "False alarms", "误判件", "Good parts that were rejected: what they show was not among the parts taught. More good parts teach it.",
-	              "被判不合格的良品：其外观变化未在示教件中出现过。增加示教良品即可改善。");
+	write_heading(
+		out, "False alarms", "误判件",
+		"Good parts that were rejected: what they show was not among the parts taught. More good parts teach it.",
+		"被判不合格的良品：其外观变化未在示教件中出现过。增加示教良品即可改善。");
 	write_gallery(out, r, true, true);
 }
 
 static void write_next(FILE *out, const struct assay__report *r)
 {
-	write_heading(out, "What to try next", "接下来可以试试", "In a terminal, where this demo ran:", "在运行本演示的终端中：");
+	write_heading(out, "What to try next", "接下来可以试试",
+				  "In a terminal, where this demo ran:", "在运行本演示的终端中：");
 	fputs("<pre><code>assay inspect ", out);
 	escape(out, r->folder);
 	fputs("/recipe.assay ", out);
@@ -296,43 +321,53 @@ static void write_next(FILE *out, const struct assay__report *r)
 
 static void write_footer(FILE *out, const struct assay__report *r)
 {
-	fprintf(out, "<footer>assay %s · %s %s · %s %d · ", ASSAY_VERSION, "network", r->info->network_name, "seed", (int)r->seed);
+	fprintf(out, "<footer>assay %s · %s %s · %s %d · ", ASSAY_VERSION, "network", r->info->network_name, "seed",
+			(int)r->seed);
 	fprintf(out, "%s · %d threads · recipe ", r->isa, r->threads);
 	for (int i = 0; i < ASSAY_HASH_BYTES; i++)
 		fprintf(out, "%02x", r->info->content_hash[i]);
 	fputs("<br>", out);
 	assay__report_both(out, "The parts are rendered, not photographed; nothing on this page is loaded from elsewhere.",
-	                   "零件均为渲染图像，并非照片；本页面不加载任何外部内容。");
+					   "零件均为渲染图像，并非照片；本页面不加载任何外部内容。");
 	fputs("</footer>\n", out);
 }
 
 static void write_page(FILE *out, const struct assay__report *r)
 {
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-	      "content=\"width=device-width,initial-scale=1\">\n<title>assay demo</title>\n<style>\n",
-	      out);
+		  "content=\"width=device-width,initial-scale=1\">\n<title>assay demo</title>\n<style>\n",
+		  out);
 	fputs(assay__report_style, out);
 	fputs("</style>\n</head>\n<body>\n"
-	      "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><symbol id=\"shape-pass\" viewBox=\"0 0 20 20\">"
-	      "<circle cx=\"10\" cy=\"10\" r=\"9\" fill=\"currentColor\"/><path d=\"M5.5 10.5l3 3 6-7\" fill=\"none\" stroke=\"#fff\" "
-	      "stroke-width=\"2.2\"/></symbol><symbol id=\"shape-fail\" viewBox=\"0 0 20 20\"><path d=\"M6.3 1h7.4L19 6.3v7.4L13.7 "
-	      "19H6.3L1 13.7V6.3z\" fill=\"currentColor\"/><path d=\"M6.5 6.5l7 7m0-7l-7 7\" stroke=\"#fff\" stroke-width=\"2.2\"/></symbol></svg>\n"
-	      "<input class=\"choice\" type=\"radio\" name=\"language\" id=\"lang-en\" checked aria-label=\"English\">"
-	      "<input class=\"choice\" type=\"radio\" name=\"language\" id=\"lang-zh\" aria-label=\"中文\">\n<div class=\"page\">\n<header><div><h1>",
-	      out);
+		  "<svg width=\"0\" height=\"0\" style=\"position:absolute\" aria-hidden=\"true\"><symbol id=\"shape-pass\" "
+		  "viewBox=\"0 0 20 20\">"
+		  "<circle cx=\"10\" cy=\"10\" r=\"9\" fill=\"currentColor\"/><path d=\"M5.5 10.5l3 3 6-7\" fill=\"none\" "
+		  "stroke=\"#fff\" "
+		  "stroke-width=\"2.2\"/></symbol><symbol id=\"shape-fail\" viewBox=\"0 0 20 20\"><path d=\"M6.3 1h7.4L19 "
+		  "6.3v7.4L13.7 "
+		  "19H6.3L1 13.7V6.3z\" fill=\"currentColor\"/><path d=\"M6.5 6.5l7 7m0-7l-7 7\" stroke=\"#fff\" "
+		  "stroke-width=\"2.2\"/></symbol></svg>\n"
+		  "<input class=\"choice\" type=\"radio\" name=\"language\" id=\"lang-en\" checked aria-label=\"English\">"
+		  "<input class=\"choice\" type=\"radio\" name=\"language\" id=\"lang-zh\" aria-label=\"中文\">\n<div "
+		  "class=\"page\">\n<header><div><h1>",
+		  out);
 	assay__report_both(out, "A virtual line of gearbox housings", "变速箱壳体虚拟产线");
 	fputs("</h1>\n<p>", out);
 	fprintf(out,
-	        "<span class=\"en\">Taught from %d good parts, then shown %d parts it had never seen, %d of them defective.</span>"
-	        "<span class=\"zh\" lang=\"zh-CN\">用 %d 件良品示教，再判定 %d 件从未见过的零件，其中 %d 件有缺陷。</span>",
-	        r->info->report.parts_used, r->part_count, r->defects, r->info->report.parts_used, r->part_count, r->defects);
-	fputs("</p></div><div class=\"languages\"><label for=\"lang-en\">English</label><label for=\"lang-zh\" lang=\"zh-CN\">中文</label></div></header>\n",
-	      out);
+			"<span class=\"en\">Taught from %d good parts, then shown %d parts it had never seen, %d of them "
+			"defective.</span>"
+			"<span class=\"zh\" lang=\"zh-CN\">用 %d 件良品示教，再判定 %d 件从未见过的零件，其中 %d 件有缺陷。</span>",
+			r->info->report.parts_used, r->part_count, r->defects, r->info->report.parts_used, r->part_count,
+			r->defects);
+	fputs("</p></div><div class=\"languages\"><label for=\"lang-en\">English</label><label for=\"lang-zh\" "
+		  "lang=\"zh-CN\">中文</label></div></header>\n",
+		  out);
 	write_tiles(out, r);
 	write_risk(out, r);
 	write_heading(out, "Scores", "得分",
-	              "A part is rejected when its score is above the threshold. Above the axis the good parts, below it the defective ones.",
-	              "得分高于阈值即判不合格。横轴上方为良品，下方为缺陷件。");
+				  "A part is rejected when its score is above the threshold. Above the axis the good parts, below it "
+				  "the defective ones.",
+				  "得分高于阈值即判不合格。横轴上方为良品，下方为缺陷件。");
 	fputs("<div class=\"two\"><div class=\"panel\">", out);
 	assay__report_histogram(out, r);
 	fputs("</div><div class=\"panel\"><p>", out);
@@ -340,15 +375,20 @@ static void write_page(FILE *out, const struct assay__report *r)
 	fputs("</p>", out);
 	assay__report_severities(out, r);
 	fputs("</div></div>\n", out);
-	write_heading(out, "By kind", "按类型", "From hardly visible to obvious, with more of the obvious.", "从几乎不可见到明显，明显者较多。");
+	write_heading(out, "By kind", "按类型", "From hardly visible to obvious, with more of the obvious.",
+				  "从几乎不可见到明显，明显者较多。");
 	write_table(out, r);
 	write_missed(out, r);
 	write_false_alarms(out, r);
-	write_heading(out, "Caught", "检出件", "Of each kind the hardest that were caught: the picture with the true place framed, a close-up, and what assay saw.",
-	              "每类中被检出的最难者：依次为带真实位置框的原图、局部放大图和 assay 的热力图。");
+	write_heading(out, "Caught", "检出件",
+				  "Of each kind the hardest that were caught: the picture with the true place framed, a close-up, and "
+				  "what assay saw.",
+				  "每类中被检出的最难者：依次为带真实位置框的原图、局部放大图和 assay 的热力图。");
 	write_gallery(out, r, false, true);
-	write_heading(out, "Good parts passed", "合格良品", "They differ in texture, tool marks, oil, light and pose. Nothing is tinted below half the threshold.",
-	              "它们的纹理、刀纹、油膜、光照和位姿各不相同。低于阈值一半处不着色。");
+	write_heading(
+		out, "Good parts passed", "合格良品",
+		"They differ in texture, tool marks, oil, light and pose. Nothing is tinted below half the threshold.",
+		"它们的纹理、刀纹、油膜、光照和位姿各不相同。低于阈值一半处不着色。");
 	write_gallery(out, r, true, false);
 	write_next(out, r);
 	write_footer(out, r);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vision/inspect.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "vision/calibrate.h"
+
+const char *assay_verdict_name(enum assay_verdict verdict)
+{
+	static const char *const names[] = {"PASS", "FAIL", "FAULT"};
+	return (unsigned)verdict < 3 ? names[verdict] : "FAULT";
+}
+
+int assay_worker_open(const struct assay_recipe *recipe, struct assay_worker **out, struct assay_error *error)
+{
+	struct assay_worker *worker = assay__calloc(recipe->allocator, 1, sizeof(*worker));
+	if (!worker)
+		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a worker");
+	worker->recipe = recipe;
+	int rc = assay__workspace_open(recipe->net, &recipe->settings.view, assay__recipe_mask(recipe), recipe->allocator,
+								   &worker->space, error);
+	if (rc == 0)
+		rc = assay__workspace_shape(worker->space, &recipe->shape, error);
+	if (rc) {
+		assay_worker_close(worker);
+		return rc;
+	}
+	*out = worker;
+	return 0;
+}
+
+void assay_worker_close(struct assay_worker *worker)
+{
+	if (!worker)
+		return;
+	assay__workspace_close(worker->space);
+	assay__free(worker->recipe->allocator, worker);
+}
+
+static int refuse(struct assay_result *result, int code, const char *message)
+{
+	result->verdict = ASSAY_FAULT;
+	result->fault.code = code;
+	result->fault.position = -1;
+	snprintf(result->fault.message, sizeof(result->fault.message), "%s", message);
+	return code;
+}
+
+/* Whether the picture can be judged at all; if not, why. */
+static int admit(struct assay_worker *worker, const struct assay_image *image, struct assay_result *result)
+{
+	const struct assay_recipe *recipe = worker->recipe;
+	struct assay_error why = {ASSAY_OK, -1, ""};
+	char expected[64], got[64], message[200];
+	if (!image || !assay__image_sane(image))
+		return refuse(result, ASSAY_E_ARGUMENT, "there is no picture, or its sides, depth or rows are impossible");
+	struct assay__shape shape = assay__shape_of(image);
+	if (!recipe->settings.scale && !assay__shape_equal(&shape, &recipe->shape)) {
+		snprintf(message, sizeof(message), "expected a picture of %s, got %s",
+				 assay__shape_text(&recipe->shape, expected), assay__shape_text(&shape, got));
+		return refuse(result, ASSAY_E_MISMATCH, message);
+	}
+	int rc = assay__workspace_shape(worker->space, &shape, &why);
+	return rc ? refuse(result, rc, why.message) : 0;
+}
+
+int assay_inspect(struct assay_worker *worker, const struct assay_image *image, struct assay_result *result,
+				  struct assay_error *error)
+{
+	const struct assay_recipe *recipe = worker->recipe;
+	struct assay__workspace *space = worker->space;
+	memset(result, 0, sizeof(*result));
+	result->fault.position = -1;
+	result->threshold_q8 = recipe->threshold_q8;
+	int rc = admit(worker, image, result);
+	if (rc)
+		return rc == ASSAY_E_NOMEM ? assay__fail(error, ASSAY_E_NOMEM, -1, "%s", result->fault.message) : 0;
+	assay__workspace_extract(space, image, space->vectors);
+	result->score_q8 = assay__workspace_score(space, recipe->bank, space->vectors);
+	result->verdict = result->score_q8 > recipe->threshold_q8 ? ASSAY_FAIL : ASSAY_PASS;
+	result->p_value = assay__conformal_p(recipe->calibration_q8, recipe->part_count, result->score_q8);
+	result->map_q8 = space->map;
+	result->grid_width = space->geometry.grid_width;
+	result->grid_height = space->geometry.grid_height;
+	result->map_area = space->geometry.area;
+	if (result->verdict == ASSAY_FAIL)
+		result->region_count = assay__judge_regions(space->judge, space->map, recipe->threshold_q8, &result->map_area,
+													result->regions, &result->regions_total);
+	return 0;
+}

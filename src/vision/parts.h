@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The good parts offered to teach: read, checked against each other, told apart, put in an order of their own. */
+#ifndef ASSAY_SRC_VISION_PARTS_H
+#define ASSAY_SRC_VISION_PARTS_H
+
+#include "vision/prep.h"
+
+struct assay__part {
+	int index; /**< as offered */
+	struct assay__shape shape;
+	uint8_t hash[ASSAY_HASH_BYTES];
+	struct assay_image image; /**< kept while there is room, else no pixels */
+	int64_t first_patch;	  /**< of its vectors among all */
+	int patches;
+	uint32_t score_q8;
+	struct assay_error error; /**< of the last piece of work on it */
+};
+
+/** Lent work with progress; every field nullable. */
+struct assay__labour {
+	const struct assay_runner *runner;
+	const struct assay_teach_hooks *hooks;
+};
+
+int assay__labour_workers(const struct assay__labour *labour);
+
+/** Says where work stands. Errors: CANCELLED. */
+int assay__labour_report(const struct assay__labour *labour, const char *stage, int done, int total,
+						 struct assay_error *error);
+
+/** task(arg, index, worker) for index in [0, count) on the runner, in bites so that progress moves. Errors: CANCELLED.
+ */
+int assay__labour_run(const struct assay__labour *labour, const char *stage, int count,
+					  void (*task)(void *arg, int index, int worker), void *arg, struct assay_error *error);
+
+/**
+ * Reads every part. *out gets the different pictures, in ascending order of their hash, report the counts; free with
+ * assay__parts_free. Errors: ARGUMENT (fewer than two different pictures), MISMATCH (shapes differ and scale is off),
+ * CANCELLED, NOMEM.
+ */
+int assay__parts_read(const struct assay_parts *offered, bool scale, const struct assay__labour *labour,
+					  const struct assay_allocator *allocator, struct assay__part **out,
+					  struct assay_teach_report *report, struct assay_error *error);
+void assay__parts_free(struct assay__part *parts, int count, const struct assay_allocator *allocator);
+
+/** The picture of a part: the one kept (*owned false) or read again. Errors: of load, FORMAT if it has changed since.
+ */
+int assay__part_picture(const struct assay_parts *offered, const struct assay__part *part,
+						const struct assay_allocator *allocator, struct assay_image *image, bool *owned,
+						struct assay_error *error);
+
+#endif

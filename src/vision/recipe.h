@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The inside of a recipe, for those who make, store and use one. */
+#ifndef ASSAY_SRC_VISION_RECIPE_H
+#define ASSAY_SRC_VISION_RECIPE_H
+
+#include "vision/workspace.h"
+
+#define ASSAY__GOLDEN_COUNT 2
+
+#define ASSAY__WORKING_DEFAULT_PX 256
+#define ASSAY__WORKING_LEAST_PX 64
+#define ASSAY__WORKING_MOST_PX 1024
+#define ASSAY__BANK_DEFAULT 2000
+#define ASSAY__BANK_LEAST 16
+#define ASSAY__BANK_MOST 16384
+#define ASSAY__FOLDS_DEFAULT 5
+#define ASSAY__FOLDS_LEAST 2
+#define ASSAY__FOLDS_MOST 20
+#define ASSAY__OVERKILL_DEFAULT 0.005
+#define ASSAY__OVERKILL_MOST 0.2
+#define ASSAY__WHITE_LEAST 255
+#define ASSAY__WHITE_MOST 65535
+
+/** What the person chose, defaults filled in. */
+struct assay__settings {
+	struct assay__view view;
+	int bank_size; /**< wanted */
+	int folds;
+	double overkill;
+	bool scale;
+};
+
+/** One part it was taught from. */
+struct assay__taught {
+	uint8_t hash[ASSAY_HASH_BYTES];
+	uint32_t score_q8; /**< cross-conformal */
+	char *name;		   /**< without folders, for people; not part of the content hash */
+};
+
+/** A picture and the score it must get: proof that this machine computes what the recipe was taught with. */
+struct assay__golden {
+	uint8_t hash[ASSAY_HASH_BYTES];		/**< of the picture */
+	uint8_t map_hash[ASSAY_HASH_BYTES]; /**< BLAKE2b-256 of the score map, u32 little endian */
+	uint32_t score_q8;
+	uint8_t *png;
+	size_t png_size;
+};
+
+struct assay_recipe {
+	const struct assay_allocator *allocator;
+	enum assay_isa isa;
+	struct assay__settings settings;
+	struct assay__shape shape; /**< of the pictures; of the one with the smallest hash if they differ */
+	const void *network;
+	size_t network_size_bytes;
+	void *network_owned;	 /**< NULL if borrowed or built in */
+	struct assay_image mask; /**< 8-bit grey, 0 or 255; no pixels: none */
+	int bank_count, dim;
+	int8_t *vectors; /**< in the order the bank chose them */
+	int part_count;
+	struct assay__taught *parts; /**< by score, equal scores by hash */
+	uint32_t threshold_q8;
+	struct assay__golden golden[ASSAY__GOLDEN_COUNT];
+
+	/* made by assay__recipe_ready from the above, and the report completed */
+	struct assay_teach_report report;
+	uint8_t content_hash[ASSAY_HASH_BYTES];
+	struct assay__net *net;
+	struct assay__net_info net_info;
+	struct assay__bank *bank;
+	uint32_t *calibration_q8;
+	struct assay__geometry geometry;
+	size_t workspace_bytes;
+};
+
+/** An empty recipe of this environment (nullable), or NULL without memory. Close with assay_recipe_close. */
+struct assay_recipe *assay__recipe_new(const struct assay_env *env);
+
+/** Opens recipe->net from recipe->network and fills dim. Errors: as assay__net_open. */
+int assay__recipe_open_net(struct assay_recipe *recipe, struct assay_error *error);
+
+/** Opens the bank and fills everything else that follows from what was taught; the net is open. Errors: NOMEM,
+ * MISMATCH. */
+int assay__recipe_ready(struct assay_recipe *recipe, struct assay_error *error);
+
+/**
+ * BLAKE2b-256 over everything that decides a verdict and what it was taught from, in one fixed order, little endian,
+ * every array with its length before it. Times, names of files and counts of what was left out are not in it.
+ */
+void assay__recipe_content_hash(const struct assay_recipe *recipe, uint8_t hash[ASSAY_HASH_BYTES]);
+
+/** Score and map hash of a picture; the workspace is of this recipe. Errors: MISMATCH, NOMEM. */
+int assay__recipe_measure(const struct assay_recipe *recipe, struct assay__workspace *space,
+						  const struct assay_image *image, uint32_t *score_q8, uint8_t map_hash[ASSAY_HASH_BYTES],
+						  struct assay_error *error);
+
+/**
+ * Judges the golden pictures again, and learns workspace_bytes on the way.
+ * Errors: FORMAT if a picture is damaged or a result differs, NOMEM.
+ */
+int assay__recipe_check_golden(struct assay_recipe *recipe, struct assay_error *error);
+
+/** The mask of a recipe, NULL if none. */
+const struct assay_image *assay__recipe_mask(const struct assay_recipe *recipe);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The recipe as a SQLite application file: what its tables are and what may stand in them. */
+#ifndef ASSAY_SRC_VISION_RECIPE_FILE_H
+#define ASSAY_SRC_VISION_RECIPE_FILE_H
+
+#include <sqlite3.h>
+
+#include "vision/recipe.h"
+
+#define ASSAY__RECIPE_APPLICATION_ID 0x41535259 /* "ASRY" */
+#define ASSAY__RECIPE_VERSION 1
+#define ASSAY__RECIPE_MOST_PARTS 1000000
+#define ASSAY__RECIPE_MOST_BLOB_BYTES (512 << 20)
+#define ASSAY__RECIPE_MOST_NETWORK_BYTES (64 << 20)
+#define ASSAY__RECIPE_MOST_NAME_BYTES 255
+
+/** The tables, in the order they are made; exactly these statements stand in sqlite_schema. */
+#define ASSAY__RECIPE_TABLES 7
+extern const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES];
+
+/** Numbers kept in the table meta, and where they are in struct assay_recipe. */
+enum assay__field_kind { ASSAY__FIELD_INT, ASSAY__FIELD_BOOL, ASSAY__FIELD_UINT32, ASSAY__FIELD_DOUBLE };
+struct assay__recipe_field {
+	const char *key;
+	enum assay__field_kind kind;
+	size_t offset;
+	int64_t least, most; /* of whole numbers */
+};
+#define ASSAY__RECIPE_FIELDS 21
+extern const struct assay__recipe_field assay__recipe_fields[ASSAY__RECIPE_FIELDS];
+
+/** The key in meta that holds the content hash. */
+#define ASSAY__RECIPE_HASH_KEY "content_hash"
+
+/** A path that SQLite reads as a path, whatever its letters ("file:", ":memory:"); from malloc, NULL without memory. */
+char *assay__recipe_sqlite_path(const char *path, const char *suffix);
+
+/** Switches off what a recipe never needs: triggers, views, functions in the schema, extensions, memory maps. */
+int assay__recipe_harden(sqlite3 *db);
+
+#endif
