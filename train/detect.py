@@ -1,6 +1,6 @@
 """The detector in float, to compare feature networks under one detector (the product's own is in C).
 
-Taps on the 1/8 grid, 3x3 average with replicated borders, greedy k-center bank, distance to the nearest,
+Taps on the 1/8 grid, 3x3 average with zeros beyond the border, greedy k-center bank, distance to the nearest,
 5x5 binomial smoothing, maximum. Prints image AUROC per data set.
 
     python3 detect.py --pretrain DIR --data DIR [--net mobilenetv2|resnet18|RUN/float.pt|RUN/last.pt] [--sets a,b]
@@ -62,7 +62,7 @@ class Features:
         return [out[k] * self.unit[student_net.STAGE[k]] for k in student_net.TAPS]
 
 
-def grid(maps, box, border='replicate'):
+def grid(maps, box, border='zero'):
     """Taps joined on the 1/8 grid -> H x W x C."""
     size = maps[1].shape[-2:]
     out = []
@@ -113,8 +113,8 @@ def main():
     a.add_argument('--short', type=int, default=256); a.add_argument('--goods', type=int, default=150)
     a.add_argument('--bads', type=int, default=160); a.add_argument('--bank', type=int, default=2000)
     a.add_argument('--box', type=int, default=3); a.add_argument('--use', default='0,1,2')
-    a.add_argument('--border', default='replicate', choices=('replicate', 'reflect', 'zero'))
-    a.add_argument('--power', type=float, default=0.0, help='0: taps raw, 1: every channel by its deviation')
+    a.add_argument('--border', default='zero', choices=('replicate', 'reflect', 'zero'))
+    a.add_argument('--power', type=float, default=1.0, help='0: taps raw, 1: every channel by its deviation')
     a.add_argument('--threads', type=int, default=2); a.add_argument('--cache', default='')
     a = a.parse_args()
     torch.set_num_threads(a.threads)

@@ -25,7 +25,7 @@ size_t assay__features_bytes(const struct assay__features *features);
  *
  * Each tap is brought to the grid as 16 times its value v = q - zero_point: stride 4 by 4 times the sum of 2x2,
  * stride 8 by 16 v, stride 16 by doubling with weights 3:1 on each axis. Then the separable smoothing kernel of
- * features.c with replicated borders, times the channel's gain, rounded half up and clamped to -127..127.
+ * features.c, beyond the border all zero (so border cells are muted, not abnormal), times the channel's gain, rounded half up and clamped to -127..127.
  */
 void assay__features_run(struct assay__features *features, const struct assay__map maps[ASSAY__MAX_TAPS],
 						 int8_t *vectors);

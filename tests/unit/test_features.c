@@ -82,9 +82,9 @@ static int wanted(const struct world *w, int tap, int gw, int gh, int x, int y, 
 	int64_t sum = 0;
 	for (int dy = -1; dy <= 1; dy++)
 		for (int dx = -1; dx <= 1; dx++) {
-			int cx = x + dx < 0 ? 0 : x + dx >= gw ? gw - 1 : x + dx;
-			int cy = y + dy < 0 ? 0 : y + dy >= gh ? gh - 1 : y + dy;
-			sum += cell_value(&w->maps[tap], w->info.taps[tap].stride, cx, cy, c);
+			int cx = x + dx, cy = y + dy;
+			if (cx >= 0 && cx < gw && cy >= 0 && cy < gh)
+				sum += cell_value(&w->maps[tap], w->info.taps[tap].stride, cx, cy, c);
 		}
 	double value = floor((double)(sum * w->gains[tap][c] + 18432) / 36864.0);
 	return value > 127 ? 127 : value < -127 ? -127 : (int)value;

@@ -117,7 +117,7 @@ static void comes_back_as_it_was(void **state)
 static void hash_does_not_move(void **state)
 {
 	/* the same parts, taught and hashed anywhere, at any time, must give this recipe */
-	static const uint8_t want[4] = {0x1f, 0xc5, 0xaf, 0x23};
+	static const uint8_t want[4] = {0x2c, 0xb1, 0x85, 0x9a};
 	struct shelf shelf;
 	struct assay_recipe_info info;
 	struct assay_recipe *recipe = teach_some(NULL, &shelf, true);
