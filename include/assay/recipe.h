@@ -13,9 +13,17 @@ extern "C" {
 #endif
 
 /** The instruction set the integer kernels use. Results are the same bits on all of them. */
-enum assay_isa { ASSAY_ISA_BEST, ASSAY_ISA_SCALAR, ASSAY_ISA_AVX2, ASSAY_ISA_AVX512VNNI };
+enum assay_isa {
+	ASSAY_ISA_BEST,
+	ASSAY_ISA_SCALAR,
+	ASSAY_ISA_AVX2,
+	ASSAY_ISA_AVX512VNNI,
+	ASSAY_ISA_AVXVNNI,
+	ASSAY_ISA_NEON,
+	ASSAY_ISA_NEONDOT
+};
 
-/** "best", "scalar", "avx2", "avx512vnni". Errors: ARGUMENT for another name, UNSUPPORTED if this CPU lacks it. */
+/** "best", "scalar", "avx2", "avxvnni", "avx512vnni", "neon", "neondot". Errors: ARGUMENT for another name, UNSUPPORTED if this CPU lacks it. */
 int assay_isa_from_name(const char *name, enum assay_isa *isa, struct assay_error *error);
 const char *assay_isa_name(enum assay_isa isa);
 /** What ASSAY_ISA_BEST means on this CPU. */

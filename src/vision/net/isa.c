@@ -9,7 +9,11 @@ static const struct assay__kernels *const table[] = {
 	&assay__kernels_scalar,
 #if defined(__x86_64__)
 	&assay__kernels_avx2,
+	&assay__kernels_avxvnni,
 	&assay__kernels_avx512vnni,
+#elif defined(__aarch64__)
+	&assay__kernels_neon,
+	&assay__kernels_neondot,
 #endif
 };
 #define TABLE_COUNT (sizeof(table) / sizeof(table[0]))
@@ -20,6 +24,9 @@ static const char *const names[] = {
 	[ASSAY_ISA_SCALAR] = "scalar",
 	[ASSAY_ISA_AVX2] = "avx2",
 	[ASSAY_ISA_AVX512VNNI] = "avx512vnni",
+	[ASSAY_ISA_AVXVNNI] = "avxvnni",
+	[ASSAY_ISA_NEON] = "neon",
+	[ASSAY_ISA_NEONDOT] = "neondot",
 };
 #define NAME_COUNT (sizeof(names) / sizeof(names[0]))
 
@@ -43,7 +50,7 @@ int assay_isa_from_name(const char *name, enum assay_isa *isa, struct assay_erro
 		return 0;
 	}
 	return assay__fail(error, ASSAY_E_ARGUMENT, -1,
-					   "unknown instruction set \"%.40s\"; use best, scalar, avx2 or avx512vnni", name);
+					   "unknown instruction set \"%.40s\"; use best, scalar, avx2, avxvnni, avx512vnni, neon or neondot", name);
 }
 
 const char *assay_isa_name(enum assay_isa isa)

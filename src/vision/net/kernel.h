@@ -58,7 +58,9 @@ struct assay__kernels {
 	void (*run)(const struct assay__conv *conv, const struct assay__conv_io *io);
 };
 
-extern const struct assay__kernels assay__kernels_scalar, assay__kernels_avx2, assay__kernels_avx512vnni;
+extern const struct assay__kernels assay__kernels_scalar;
+extern const struct assay__kernels assay__kernels_avx2, assay__kernels_avxvnni, assay__kernels_avx512vnni; /* x86_64 */
+extern const struct assay__kernels assay__kernels_neon, assay__kernels_neondot;							   /* aarch64 */
 
 /** The kernels of an instruction set that this CPU has (BEST: the best of them), or NULL. */
 const struct assay__kernels *assay__kernels_find(enum assay_isa isa);
