@@ -176,7 +176,7 @@ static int hear_progress(void *ctx, const char *stage, int done, int total)
 {
 	struct heard *heard = ctx;
 	if (strcmp(stage, heard->last) != 0) {
-		snprintf(heard->last, sizeof(heard->last), "%s", stage);
+		snprintf(heard->last, sizeof(heard->last), "%s", stage ? stage : "(no stage)");
 		strncat(heard->stages, stage, sizeof(heard->stages) - strlen(heard->stages) - 1);
 		strncat(heard->stages, ";", sizeof(heard->stages) - strlen(heard->stages) - 1);
 	}
