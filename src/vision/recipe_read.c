@@ -103,8 +103,10 @@ static int quick_check(struct reader *r)
 		rc = database_failed(r, "pages");
 	if (rc == 0) {
 		const char *said = (const char *)sqlite3_column_text(row, 0);
+		/* SQLite puts where it was looking in a line of its own; what is wrong follows */
+		const char *line = said ? strrchr(said, '\n') : NULL;
 		if (!said || strcmp(said, "ok") != 0)
-			rc = damaged(r, said ? said : "pages");
+			rc = damaged(r, line ? line + 1 : said ? said : "pages");
 	}
 	sqlite3_finalize(row);
 	return rc;
