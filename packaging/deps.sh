@@ -8,8 +8,12 @@ build='gcc libc6-dev pkg-config meson ninja-build libjpeg62-turbo-dev libspng-de
 test="libcmocka-dev clang $(
 	# libFuzzer and the sanitizers' runtime carry the compiler's version in their name on Debian 12 and later
 	v=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9][0-9]*\)$/\1/p' | head -n 1)
-	[ -n "$v" ] && echo "libclang-rt-$v-dev"
+	[ -z "$v" ] || echo "libclang-rt-$v-dev"
 )"
+# for tests/isa, which runs the program as other CPUs would
+if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
+	test="$test qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+fi
 
 missing() {
 	for p in "$@"; do

@@ -22,6 +22,7 @@ static const struct verb verbs[] = {
 	{"inspect", "judge pictures with a recipe", assay__cmd_inspect},
 	{"eval", "measure how well a data set is judged", assay__cmd_eval},
 	{"info", "tell what is in a recipe", assay__cmd_info},
+	{"bench", "measure how fast this machine is", assay__cmd_bench},
 	{"demo", "render a virtual line, teach, inspect and report; needs no hardware", assay__cmd_demo},
 };
 #define VERB_COUNT ((int)(sizeof(verbs) / sizeof(verbs[0])))
@@ -37,7 +38,8 @@ static void print_help(FILE *stream)
 	fputs("\nassay help VERB    tells about one of them\n"
 		  "assay --version    prints version, kernels and network\n\n"
 		  "environment:\n"
-		  "  ASSAY_ISA       kernels: best, scalar, avx2 or avx512vnni; the results are the same\n"
+		  "  ASSAY_ISA       kernels: best, scalar, avx2, avxvnni, avx512vnni, neon, neondot;\n"
+		  "                  those this CPU has, all with the same results\n"
 		  "  ASSAY_NET       a .net file to use instead of the network built in\n"
 		  "  ASSAY_THREADS   threads, where --threads does not say; default one per processor\n\n"
 		  "exit status: 0 all PASS, or done; 1 at least one FAIL; 2 at least one FAULT or\n"

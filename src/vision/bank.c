@@ -6,21 +6,32 @@
 
 #include "base/err.h"
 #include "vision/bank_kernels.h"
+#include "vision/net/kernel.h"
 
 struct assay__bank {
 	struct assay__bank_packed packed;
+	struct assay__bank_coarse coarse; /* no tiles: not used */
 	int count;
 	const struct assay_allocator *allocator;
 };
 
 const struct assay__bank_kernels *assay__bank_kernels_get(enum assay_isa isa)
 {
-	switch (isa == ASSAY_ISA_BEST ? assay_isa_best() : isa) {
+	const struct assay__kernels *here = assay__kernels_find(isa);
+
+	switch (here ? here->isa : ASSAY_ISA_SCALAR) {
 #if defined(__x86_64__)
 	case ASSAY_ISA_AVX512VNNI:
 		return &assay__bank_kernels_avx512vnni;
+	case ASSAY_ISA_AVXVNNI:
+		return &assay__bank_kernels_avxvnni;
 	case ASSAY_ISA_AVX2:
 		return &assay__bank_kernels_avx2;
+#elif defined(__aarch64__)
+	case ASSAY_ISA_NEONDOT:
+		return &assay__bank_kernels_neondot;
+	case ASSAY_ISA_NEON:
+		return &assay__bank_kernels_neon;
 #endif
 	default:
 		return &assay__bank_kernels_scalar;
@@ -138,9 +149,13 @@ int assay__bank_open(const int8_t *vectors, int count, int dim, enum assay_isa i
 	if (!bank)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a bank");
 	*bank = (struct assay__bank){.count = count, .allocator = allocator};
-	int err = assay__bank_packed_open(&bank->packed, assay__bank_kernels_get(isa), count, dim, allocator, error);
+	const struct assay__bank_kernels *kernels = assay__bank_kernels_get(isa);
+	int err = assay__bank_packed_open(&bank->packed, kernels, count, dim, allocator, error);
+	if (!err && kernels->sift && count >= ASSAY__COARSE_LEAST && count <= ASSAY__COARSE_MOST &&
+		dim >= 2 * ASSAY__COARSE_DIM)
+		err = assay__bank_coarse_open(&bank->coarse, vectors, count, dim, allocator, error);
 	if (err) {
-		assay__free(allocator, bank);
+		assay__bank_close(bank);
 		return err;
 	}
 	for (int v = 0; v < count; v++)
@@ -154,16 +169,40 @@ void assay__bank_close(struct assay__bank *bank)
 	if (!bank)
 		return;
 	assay__bank_packed_close(&bank->packed, bank->allocator);
+	assay__bank_coarse_close(&bank->coarse, bank->allocator);
 	assay__free(bank->allocator, bank);
+}
+
+/* By way of codes; the queries that are far from everything, plainly. */
+static void sift(const struct assay__bank *bank, int blocks, const int8_t *queries, int n, int32_t *d2)
+{
+	int64_t hard[ASSAY__BANK_PANEL_QUERIES];
+	int32_t plain[ASSAY__BANK_PANEL_QUERIES];
+
+	for (int from = 0; from < n; from += ASSAY__BANK_PANEL_QUERIES) {
+		const int part = n - from < ASSAY__BANK_PANEL_QUERIES ? n - from : ASSAY__BANK_PANEL_QUERIES;
+		const int8_t *some = queries + (size_t)from * (size_t)bank->packed.dim;
+		const int count = bank->packed.kernels->sift(&bank->coarse, some, part, d2 + from, hard);
+		for (int i = 0; i < count; i++)
+			plain[i] = ASSAY__BANK_FAR;
+		assay__bank_search(&bank->packed, 0, blocks, some, hard, count, plain, NULL);
+		for (int i = 0; i < count; i++)
+			d2[from + hard[i]] = plain[i];
+	}
 }
 
 void assay__bank_nearest(const struct assay__bank *bank, const int8_t *queries, int n, int32_t *d2, int32_t *index)
 {
+	const int blocks = bank->packed.capacity / bank->packed.kernels->lanes;
+
+	if (bank->coarse.tiles && !index) {
+		sift(bank, blocks, queries, n, d2);
+		return;
+	}
 	for (int i = 0; i < n; i++) {
 		d2[i] = ASSAY__BANK_FAR;
 		if (index)
 			index[i] = 0;
 	}
-	assay__bank_search(&bank->packed, 0, bank->packed.capacity / bank->packed.kernels->lanes, queries, NULL, n, d2,
-					   index);
+	assay__bank_search(&bank->packed, 0, blocks, queries, NULL, n, d2, index);
 }

@@ -240,4 +240,5 @@ const struct assay__bank_kernels assay__bank_kernels_avx512vnni = {
 	.prepare = prepare,
 	.nearest = nearest,
 	.relax = relax,
+	.sift = assay__bank_sift_avx512vnni,
 };

@@ -11,6 +11,7 @@
 
 #include "assay/base.h"
 #include "assay/recipe.h"
+#include "vision/bank_coarse.h"
 
 /** Larger than any distance^2; what a search starts from. */
 #define ASSAY__BANK_FAR (1 << 28)
@@ -51,15 +52,24 @@ struct assay__bank_kernels {
 	/** Lowers d2[v] to the distance^2 between vector v and the first query of panel, for all v in blocks [0, end);
 	 * returns the largest. */
 	int32_t (*relax)(const struct assay__bank_packed *packed, int end, const void *panel, int32_t norm, int32_t *d2);
+	/**
+	 * Nullable: the smallest distance^2 of each of n queries (dim s8, tight rows) to a whole bank, by way of its codes.
+	 * Queries for which that does not pay are left out, their numbers written to hard. Returns how many those are.
+	 */
+	int (*sift)(const struct assay__bank_coarse *coarse, const int8_t *queries, int n, int32_t *d2, int64_t *hard);
 };
 
 extern const struct assay__bank_kernels assay__bank_kernels_scalar;
 #if defined(__x86_64__)
 extern const struct assay__bank_kernels assay__bank_kernels_avx2;
+extern const struct assay__bank_kernels assay__bank_kernels_avxvnni;
 extern const struct assay__bank_kernels assay__bank_kernels_avx512vnni;
+#elif defined(__aarch64__)
+extern const struct assay__bank_kernels assay__bank_kernels_neon;
+extern const struct assay__bank_kernels assay__bank_kernels_neondot;
 #endif
 
-/** The kernels for an instruction set that this CPU has. */
+/** The kernels of an instruction set; the scalar ones if this CPU lacks it. */
 const struct assay__bank_kernels *assay__bank_kernels_get(enum assay_isa isa);
 
 /** Room for count vectors, all slots empty. Errors: NOMEM. */

@@ -151,15 +151,12 @@ int assay__workspace_shape(struct assay__workspace *space, const struct assay__s
 	return 0;
 }
 
-void assay__workspace_extract(struct assay__workspace *space, const struct assay_image *image, int8_t *vectors)
+void assay__workspace_vectors(struct assay__workspace *space, const struct assay__map maps[ASSAY__MAX_TAPS],
+							  int8_t *vectors)
 {
-	size_t row_bytes, dim = (size_t)space->dim;
-	struct assay__map maps[ASSAY__MAX_TAPS];
-	uint8_t *input = assay__plan_input(space->plan, &row_bytes);
-	assert(image->width_px == space->shape.width_px && image->height_px == space->shape.height_px);
-	assay__prep_run(space->prep, image, input, row_bytes);
-	assay__plan_run(space->plan, maps);
 	const int32_t *cells = assay__judge_cells(space->judge);
+	size_t dim = (size_t)space->dim;
+
 	if (!cells) {
 		assay__features_run(space->features, maps, vectors);
 		return;
@@ -167,6 +164,17 @@ void assay__workspace_extract(struct assay__workspace *space, const struct assay
 	assay__features_run(space->features, maps, space->vectors);
 	for (int i = 0; i < space->live; i++)
 		memmove(vectors + (size_t)i * dim, space->vectors + (size_t)cells[i] * dim, dim);
+}
+
+void assay__workspace_extract(struct assay__workspace *space, const struct assay_image *image, int8_t *vectors)
+{
+	size_t row_bytes;
+	struct assay__map maps[ASSAY__MAX_TAPS];
+	uint8_t *input = assay__plan_input(space->plan, &row_bytes);
+	assert(image->width_px == space->shape.width_px && image->height_px == space->shape.height_px);
+	assay__prep_run(space->prep, image, input, row_bytes);
+	assay__plan_run(space->plan, maps);
+	assay__workspace_vectors(space, maps, vectors);
 }
 
 uint32_t assay__workspace_score(struct assay__workspace *space, const struct assay__bank *bank, const int8_t *vectors)

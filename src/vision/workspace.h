@@ -45,6 +45,10 @@ size_t assay__workspace_bytes(const struct assay__workspace *space);
  */
 int assay__workspace_shape(struct assay__workspace *space, const struct assay__shape *shape, struct assay_error *error);
 
+/** The last step of extract: from the network's maps to the vectors of the inspected cells. */
+void assay__workspace_vectors(struct assay__workspace *space, const struct assay__map maps[ASSAY__MAX_TAPS],
+							  int8_t *vectors);
+
 /** Vectors of the inspected cells (live * dim s8) of a picture of the planned shape. */
 void assay__workspace_extract(struct assay__workspace *space, const struct assay_image *image, int8_t *vectors);
 

@@ -46,13 +46,11 @@ static void plain_nearest(const int8_t *bank, int count, int dim, const int8_t *
 	*d2 = (int32_t)best;
 }
 
-static void check(int count, int dim, int n, int span)
+/* Both, of dim values each, are freed. */
+static void check_these(int8_t *bank_vectors, int count, int8_t *queries, int n, int dim)
 {
-	int8_t *bank_vectors = vectors(count, dim, span), *queries = vectors(n, dim, span);
 	int32_t *want_d2 = malloc((size_t)n * 4), *want_index = malloc((size_t)n * 4);
 	int32_t *d2 = malloc((size_t)n * 4 + 4), *index = malloc((size_t)n * 4 + 4);
-	if (n > 2 && count > 1)
-		memcpy(queries + dim, bank_vectors + (size_t)(count - 1) * (size_t)dim, (size_t)dim);
 	for (int i = 0; i < n; i++)
 		plain_nearest(bank_vectors, count, dim, queries + (size_t)i * (size_t)dim, &want_d2[i], &want_index[i]);
 	for (enum assay_isa isa = ASSAY_ISA_SCALAR; isa <= assay_isa_best(); isa++) {
@@ -75,6 +73,14 @@ static void check(int count, int dim, int n, int span)
 	free(want_index);
 	free(d2);
 	free(index);
+}
+
+static void check(int count, int dim, int n, int span)
+{
+	int8_t *bank_vectors = vectors(count, dim, span), *queries = vectors(n, dim, span);
+	if (n > 2 && count > 1)
+		memcpy(queries + dim, bank_vectors + (size_t)(count - 1) * (size_t)dim, (size_t)dim);
+	check_these(bank_vectors, count, queries, n, dim);
 }
 
 static void every_dim_is_exact(void **state)
@@ -134,6 +140,70 @@ static void extremes_do_not_overflow(void **state)
 	}
 }
 
+/* Vectors as pictures give them: a few directions hold most of the spread, and like ones lie together. */
+static int8_t *like_features(int count, int dim, uint64_t same_seed, int spread, int noise)
+{
+	enum { AXES = 6 };
+	int8_t *v = malloc((size_t)count * (size_t)dim), *axes;
+	const uint64_t kept = seed;
+	seed = same_seed;
+	axes = vectors(AXES, dim, 64);
+	seed = kept;
+	assert_non_null(v);
+	for (int i = 0; i < count; i++) {
+		int along[AXES];
+		for (int a = 0; a < AXES; a++)
+			along[a] = (int)(next() % (uint32_t)(2 * spread + 1)) - spread;
+		for (int k = 0; k < dim; k++) {
+			int value = noise ? (int)(next() % (uint32_t)(2 * noise + 1)) - noise : 0;
+			for (int a = 0; a < AXES; a++)
+				value += along[a] * axes[a * dim + k] / 16;
+			v[(size_t)i * (size_t)dim + (size_t)k] = (int8_t)(value > 127 ? 127 : value < -128 ? -128 : value);
+		}
+	}
+	free(axes);
+	return v;
+}
+
+/* Where the nearest ones are closer than codes can tell: copies of a few vectors, some values one off. */
+static int8_t *near_twins(const int8_t *of, int of_count, int count, int dim)
+{
+	int8_t *v = malloc((size_t)count * (size_t)dim);
+	assert_non_null(v);
+	for (int i = 0; i < count; i++)
+		for (int k = 0; k < dim; k++)
+			v[(size_t)i * (size_t)dim + (size_t)k] =
+				(int8_t)(of[(size_t)(i % of_count) * (size_t)dim + (size_t)k] / 2 + (next() % 8 == 0));
+	return v;
+}
+
+/* Large banks are searched by way of codes. */
+static void codes_lose_no_vector(void **state)
+{
+	static const int dims[] = {32, 33, 63, 64, 65, 100, 152, 255, 1024};
+	(void)state;
+	seed = 5;
+	for (size_t d = 0; d < sizeof dims / sizeof dims[0]; d++)
+		for (int spread = 1; spread <= 64; spread *= 4)
+			for (int noise = 0; noise <= 30; noise += 6)
+				check_these(like_features(255 + noise, dims[d], 9, spread, noise), 255 + noise,
+							like_features(21, dims[d], 9, spread + noise / 2, noise), 21, dims[d]);
+	/* several chunks of tiles, the last one short */
+	check_these(like_features(8300, 40, 9, 20, 5), 8300, like_features(200, 40, 9, 20, 5), 200, 40);
+	for (int n = 0; n < 20; n++)
+		check_these(like_features(640, 48, 9, 20, 2), 640, like_features(n, 48, 9, 20, 2), n, 48);
+	int8_t *originals = like_features(40, 64, 9, 40, 20);
+	for (int i = 0; i < 30; i++)
+		check_these(near_twins(originals, 40, 400, 64), 400, near_twins(originals, 40, 200, 64), 200, 64);
+	free(originals);
+	/* all alike, and queries far from all of them or on both sides of far */
+	check_these(like_features(300, 64, 9, 0, 0), 300, like_features(40, 64, 9, 30, 3), 40, 64);
+	check_these(like_features(300, 64, 9, 0, 1), 300, vectors(40, 64, 0), 40, 64);
+	check_these(like_features(1000, 152, 9, 10, 3), 1000, vectors(150, 152, 0), 150, 152);
+	check_these(vectors(1000, 152, 0), 1000, vectors(150, 152, 0), 150, 152);
+	check_these(vectors(1000, 152, 2), 1000, vectors(150, 152, 3), 150, 152);
+}
+
 static void bad_arguments_are_refused(void **state)
 {
 	(void)state;
@@ -149,18 +219,17 @@ static void bad_arguments_are_refused(void **state)
 	assay__bank_close(NULL);
 }
 
-static void failing_memory_is_survived(void **state)
+static void survive(int count, int dim, int least)
 {
-	(void)state;
-	int8_t v[64] = {1};
+	int8_t *v = vectors(count, dim, 9);
 	for (int k = 1;; k++) {
 		struct failing failing;
 		struct assay__bank *bank = NULL;
 		struct assay_error error = {0};
 		failing_open(&failing, k);
-		int err = assay__bank_open(v, 16, 4, ASSAY_ISA_BEST, &failing.allocator, &bank, &error);
+		int err = assay__bank_open(v, count, dim, ASSAY_ISA_BEST, &failing.allocator, &bank, &error);
 		if (!err) {
-			assert_true(k > 3);
+			assert_true(k > least);
 			int before = failing.requests;
 			int32_t d2[16];
 			assay__bank_nearest(bank, v, 16, d2, NULL);
@@ -174,6 +243,15 @@ static void failing_memory_is_survived(void **state)
 		assert_null(bank);
 		assert_int_equal(failing.alive, 0);
 	}
+	free(v);
+}
+
+static void failing_memory_is_survived(void **state)
+{
+	(void)state;
+	seed = 6;
+	survive(16, 4, 3);
+	survive(300, 40, 3);
 }
 
 int main(void)
@@ -181,7 +259,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_dim_is_exact),		   cmocka_unit_test(every_count_is_exact),
 		cmocka_unit_test(ties_go_to_the_lowest_index), cmocka_unit_test(extremes_do_not_overflow),
-		cmocka_unit_test(bad_arguments_are_refused),   cmocka_unit_test(failing_memory_is_survived),
+		cmocka_unit_test(codes_lose_no_vector),		   cmocka_unit_test(bad_arguments_are_refused),
+		cmocka_unit_test(failing_memory_is_survived),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,12 +20,9 @@ static const struct assay__kernels *const table[] = {
 
 /* Names that are known everywhere, so that a wrong name and a missing instruction set are told apart. */
 static const char *const names[] = {
-	[ASSAY_ISA_BEST] = "best",
-	[ASSAY_ISA_SCALAR] = "scalar",
-	[ASSAY_ISA_AVX2] = "avx2",
-	[ASSAY_ISA_AVX512VNNI] = "avx512vnni",
-	[ASSAY_ISA_AVXVNNI] = "avxvnni",
-	[ASSAY_ISA_NEON] = "neon",
+	[ASSAY_ISA_BEST] = "best",		 [ASSAY_ISA_SCALAR] = "scalar",
+	[ASSAY_ISA_AVX2] = "avx2",		 [ASSAY_ISA_AVX512VNNI] = "avx512vnni",
+	[ASSAY_ISA_AVXVNNI] = "avxvnni", [ASSAY_ISA_NEON] = "neon",
 	[ASSAY_ISA_NEONDOT] = "neondot",
 };
 #define NAME_COUNT (sizeof(names) / sizeof(names[0]))
@@ -49,8 +46,9 @@ int assay_isa_from_name(const char *name, enum assay_isa *isa, struct assay_erro
 		*isa = (enum assay_isa)i;
 		return 0;
 	}
-	return assay__fail(error, ASSAY_E_ARGUMENT, -1,
-					   "unknown instruction set \"%.40s\"; use best, scalar, avx2, avxvnni, avx512vnni, neon or neondot", name);
+	return assay__fail(
+		error, ASSAY_E_ARGUMENT, -1,
+		"unknown instruction set \"%.40s\"; use best, scalar, avx2, avxvnni, avx512vnni, neon or neondot", name);
 }
 
 const char *assay_isa_name(enum assay_isa isa)
