@@ -45,7 +45,7 @@ struct assay_rect_px {
 struct assay_teach_options {
 	int working_px;                   /**< short side after scaling, 64..1024, default 256 */
 	int bank_size;                    /**< vectors kept, 16..16384, default 2000 */
-	int folds;                        /**< of the cross-conformal calibration, 2..20, default 5; never more than parts */
+	int folds;                        /**< of the cross-conformal calibration, 2..20, default 10; never more than parts */
 	double overkill;                  /**< wanted share of good parts rejected, 0 < x <= 0.2, default 0.005 */
 	struct assay_rect_px roi;         /**< region of interest in image pixels; zero width: all */
 	const struct assay_image *mask;   /**< borrowed; image-sized, 0 = ignore, else inspect; NULL: all; not with scale */

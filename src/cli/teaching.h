@@ -50,7 +50,7 @@ struct assay__teaching_settings {
 		 .offset = offsetof(owner, member.bank_size)},                                                                 \
 		{.name = "folds",                                                                                              \
 		 .type = ASSAY__OPTION_INT,                                                                                    \
-		 .fallback = "5",                                                                                              \
+		 .fallback = "10",                                                                                             \
 		 .min = 2,                                                                                                     \
 		 .max = 20,                                                                                                    \
 		 .help = "groups of parts in the calibration, each judged by what the others taught",                          \

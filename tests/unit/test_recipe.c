@@ -23,6 +23,7 @@ static struct assay_recipe *teach_some(const struct assay_allocator *allocator, 
 		options.roi = (struct assay_rect_px){2, 3, 90, 70};
 	}
 	options.bank_size = 30;
+	options.folds = 5;
 	shelf_fill(shelf, 6);
 	struct assay_recipe *recipe = must_teach(&env, &options, shelf, NULL);
 	if (masked)

@@ -85,7 +85,7 @@ static void defaults(void **state)
 	assert_int_equal(assay__settings_from(NULL, &s, NULL), 0);
 	assert_int_equal(s.view.working_px, 256);
 	assert_int_equal(s.bank_size, 2000);
-	assert_int_equal(s.folds, 5);
+	assert_int_equal(s.folds, 10);
 	assert_true(s.overkill == 0.005);
 	assert_int_equal(s.view.white_level, 65535);
 	assert_int_equal(s.view.roi.width, 0);
@@ -210,14 +210,15 @@ static void unreadable_and_repeated(void **state)
 	assert_int_equal(report.parts_repeated, 1);
 	assert_int_equal(report.parts_used, 10);
 	assert_int_equal(report.patches, 10 * 10 * 8);
-	assert_int_equal(report.folds, 5);
+	assert_int_equal(report.folds, 10);
 	assert_int_equal(report.bank_size, 60);
 	assert_true(report.odd_part >= 0 && report.odd_part < 12 && report.odd_part != 4 && report.odd_part != 9);
 	assert_true(report.overkill_stated == 1.0 / 11);
 	assert_int_equal(report.threshold_q8, report.score_max_q8);
 	assert_true(report.score_min_q8 > 0 && report.score_min_q8 <= report.score_median_q8);
 	assert_string_equal(heard.stages,
-						"reading;features;fold 1 of 5;fold 2 of 5;fold 3 of 5;fold 4 of 5;fold 5 of 5;bank;");
+						"reading;features;fold 1 of 10;fold 2 of 10;fold 3 of 10;fold 4 of 10;fold 5 of 10;"
+						"fold 6 of 10;fold 7 of 10;fold 8 of 10;fold 9 of 10;fold 10 of 10;bank;");
 	assay_recipe_close(recipe);
 	shelf_clear(&shelf);
 }
@@ -324,7 +325,7 @@ static void very_few_parts(void **state)
 		struct assay_env env = env_of(NULL, ASSAY_ISA_BEST);
 		struct assay_recipe *recipe = must_teach(&env, &options, &shelf, &report);
 		assert_int_equal(report.parts_used, n);
-		assert_int_equal(report.folds, n < 5 ? n : 5);
+		assert_int_equal(report.folds, n < 10 ? n : 10);
 		assert_true(report.overkill_stated == 1.0 / (n + 1));
 		assert_int_equal(report.threshold_q8, report.score_max_q8);
 		assay_recipe_get_info(recipe, &info);
