@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "cli/evaluate.h"
 #include "cli/paths.h"
 #include "vision/metrics.h"
 
@@ -280,44 +281,14 @@ static bool overlaps(const struct assay_rect_px *a, const struct assay_rect_px *
 	return a->x < b->x + b->width && b->x < a->x + a->width && a->y < b->y + b->height && b->y < a->y + a->height;
 }
 
-/* where pixel i of `size` lies among the centres of `cells`, in 1/256 of a cell */
-static int cell_q8(int i, int size, int cells)
-{
-	int64_t q8 = ((2 * (int64_t)i + 1) * cells - size) * 256 / (2 * (int64_t)size);
-
-	return q8 < 0 ? 0 : q8 > (cells - 1) * 256 ? (cells - 1) * 256 : (int)q8;
-}
-
-/* the score of every pixel, bilinear between the centres of the map's cells */
-static void spread_scores(const struct assay_result *r, uint32_t *scores, int width, int height)
-{
-	const struct assay_rect_px *area = &r->map_area;
-
-	memset(scores, 0, (size_t)width * (size_t)height * sizeof(*scores));
-	for (int y = 0; y < area->height; y++) {
-		int qy = cell_q8(y, area->height, r->grid_height), fy = qy & 255;
-		const uint32_t *a = r->map_q8 + (size_t)(qy >> 8) * (size_t)r->grid_width, *b = fy ? a + r->grid_width : a;
-		uint32_t *row = scores + (size_t)(area->y + y) * (size_t)width + area->x;
-
-		for (int x = 0; x < area->width; x++) {
-			int qx = cell_q8(x, area->width, r->grid_width), fx = qx & 255, cx = qx >> 8, nx = fx ? cx + 1 : cx;
-			uint64_t top = (uint64_t)a[cx] * (uint64_t)(256 - fx) + (uint64_t)a[nx] * (uint64_t)fx;
-			uint64_t bottom = (uint64_t)b[cx] * (uint64_t)(256 - fx) + (uint64_t)b[nx] * (uint64_t)fx;
-
-			row[x] = (uint32_t)((top * (uint64_t)(256 - fy) + bottom * (uint64_t)fy + 32768) >> 16);
-		}
-	}
-}
-
 static int add_pixels(struct pass *pass, const struct assay_result *result, const struct assay_image *mask, bool good,
 					  struct assay_error *error)
 {
 	int width = mask->width_px, height = mask->height_px, rc;
-	uint32_t *scores = malloc((size_t)width * (size_t)height * sizeof(*scores));
+	uint32_t *scores = assay__spread_map(result, width, height);
 
 	if (!scores)
 		return no_memory(error);
-	spread_scores(result, scores, width, height);
 	pthread_mutex_lock(&pass->lock);
 	rc = assay__pixel_metrics_add(pass->pixels, scores, good ? NULL : mask->pixels, width, height, error);
 	pthread_mutex_unlock(&pass->lock);

@@ -58,9 +58,7 @@ static uint32_t blend(uint32_t a, uint32_t b, uint32_t fraction)
 	return (uint32_t)(((uint64_t)a * (65536 - fraction) + (uint64_t)b * fraction) >> 16);
 }
 
-/* The score map, bilinear between the centres of its cells, at each pixel of a width x height picture; 0 outside its
- * area. */
-static uint32_t *spread_map(const struct assay_result *result, int width, int height)
+uint32_t *assay__spread_map(const struct assay_result *result, int width, int height)
 {
 	const struct assay_rect_px *area = &result->map_area;
 	int grid_width = result->grid_width, right = grid_width > 1, down = result->grid_height > 1 ? grid_width : 0;
@@ -126,7 +124,7 @@ static int add_pixels(struct job *job, int index, const struct assay_image *imag
 			return scored->trouble ? 0 : no_memory(error);
 		}
 	}
-	pixels = spread_map(result, image->width_px, image->height_px);
+	pixels = assay__spread_map(result, image->width_px, image->height_px);
 	if (!pixels) {
 		rc = no_memory(error);
 	} else {

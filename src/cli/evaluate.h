@@ -46,4 +46,10 @@ int assay__evaluate(const struct assay__setup *setup, const struct assay__datase
 					const struct assay_recipe *recipe, struct assay__evaluation *evaluation);
 void assay__evaluation_close(struct assay__evaluation *evaluation, const struct assay__dataset *set);
 
+/**
+ * The score map, bilinear between the centres of its cells, at each pixel of a width x height picture; 0 outside its
+ * area. The caller's to free(); NULL without memory.
+ */
+uint32_t *assay__spread_map(const struct assay_result *result, int width, int height);
+
 #endif
