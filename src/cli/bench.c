@@ -105,14 +105,6 @@ static double measure_peak(enum assay_isa isa)
 	return macs && ns > 0 ? (double)macs / (double)ns : NAN;
 }
 
-static double layer_macs(const struct assay__net *net, int index, int size_px)
-{
-	const struct assay__conv *conv = &net->nodes[index].conv;
-	double side = size_px / net->tensors[net->nodes[index].dst].stride;
-
-	return side * side * conv->kernel * conv->kernel * conv->cin * conv->cout;
-}
-
 /* Whole runs, runs with a clock read after each layer, and the peak, in turn. times: (layers + 2) * runs. */
 static void time_network(const struct assay__net *net, struct assay__plan *plan, int runs, int size_px, double *times,
 						 struct assay__bench_kernels *out)
@@ -144,7 +136,7 @@ static void time_network(const struct assay__net *net, struct assay__plan *plan,
 													 .cin = conv->cin,
 													 .cout = conv->cout,
 													 .us_p50 = ms * 1e3,
-													 .gmacs = layer_macs(net, i, size_px) / 1e6 / ms};
+													 .gmacs = (double)assay__node_macs(net, i, size_px, size_px) / 1e6 / ms};
 	}
 }
 

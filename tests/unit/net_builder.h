@@ -35,6 +35,8 @@ struct net_conv {
 	int residual; /* tensor, or -1 */
 	int zero_point, lo, hi;
 	enum net_fill fill;
+	int op; /* net.h's; 0 means 1 */
+	int border, pad_before;
 };
 
 struct net_builder {
@@ -119,11 +121,30 @@ static inline void net_scale(struct net_builder *b, int node, int c, int window)
 	b->nodes[node].bias[c] = -(one_sided ? 128 : in_zero) * sum + net_random_range(&b->seed, -1000, 1000);
 }
 
-/* Adds a convolution of tensor src with random weights and returns its output tensor. */
+static inline int net_op(const struct net_conv *conv)
+{
+	return conv->op ? conv->op : 1;
+}
+
+/* Weights of one output channel. */
+static inline int net_window(const struct net_builder *b, int node)
+{
+	const struct net_conv *conv = &b->nodes[node].conv;
+	int inputs = net_op(conv) == 1 ? b->tensors[b->nodes[node].src].channels : net_op(conv) == 2;
+	return conv->kernel * conv->kernel * inputs;
+}
+
+/* Factors of a node: one a channel, one, or none. */
+static inline int net_mults(const struct net_builder *b, int node)
+{
+	const struct net_conv *conv = &b->nodes[node].conv;
+	return net_op(conv) <= 2 ? conv->cout : net_op(conv) >= 5;
+}
+
+/* Adds a node that reads tensor src, with random weights if it has any, and returns its output tensor. */
 static inline int net_builder_conv(struct net_builder *b, int src, const struct net_conv *conv)
 {
 	int node = b->node_count++, dst = b->tensor_count++;
-	int window = conv->kernel * conv->kernel * b->tensors[src].channels;
 
 	assert(b->tensor_count <= NET_MAX);
 	b->tensors[dst].channels = conv->cout;
@@ -133,14 +154,32 @@ static inline int net_builder_conv(struct net_builder *b, int src, const struct 
 	b->nodes[node].dst = dst;
 	b->nodes[node].conv = *conv;
 	b->nodes[node].residual_mult = conv->residual >= 0 ? 0.75f : 0.0f;
-	b->nodes[node].weights = malloc((size_t)conv->cout * (size_t)window);
+	int window = net_window(b, node);
+	b->nodes[node].weights = malloc((size_t)conv->cout * (size_t)window + 1);
 	b->nodes[node].bias = malloc((size_t)conv->cout * sizeof(int32_t));
 	b->nodes[node].mult = malloc((size_t)conv->cout * sizeof(float));
+	b->nodes[node].mult[0] = 0.8f;
+	if (window == 0)
+		return dst;
 	for (int i = 0; i < conv->cout * window; i++)
 		b->nodes[node].weights[i] = net_weight(b, conv->fill);
 	for (int c = 0; c < conv->cout; c++)
 		net_scale(b, node, c, window);
 	return dst;
+}
+
+/* The same for operations that take what shape and zero point they find. other: the second input, or -1. */
+static inline int net_builder_op(struct net_builder *b, int op, int src, int other, int kernel, int stride)
+{
+	int channels = b->tensors[src].channels + (op == 6 ? b->tensors[other].channels : 0);
+	return net_builder_conv(b, src,
+							&(struct net_conv){.op = op,
+											   .cout = channels,
+											   .kernel = kernel,
+											   .stride = stride,
+											   .residual = other,
+											   .zero_point = b->tensors[src].zero_point,
+											   .hi = 255});
 }
 
 static inline void net_builder_tap(struct net_builder *b, int tensor)
@@ -190,14 +229,14 @@ static inline size_t net_place(struct net_builder *b)
 	size_t at = net_taps_at(b) + (size_t)b->tap_count * NET_TAP_BYTES;
 
 	for (int i = 0; i < b->node_count; i++) {
-		const struct net_conv *conv = &b->nodes[i].conv;
-		size_t channels = (size_t)conv->cout;
-		size_t window = (size_t)(conv->kernel * conv->kernel * b->tensors[b->nodes[i].src].channels);
-		b->nodes[i].weights_at = (uint32_t)at;
+		size_t channels = (size_t)b->nodes[i].conv.cout, window = (size_t)net_window(b, i);
+		size_t mults = (size_t)net_mults(b, i);
+		b->nodes[i].weights_at = window ? (uint32_t)at : 0;
 		at += (channels * window + 3) & ~(size_t)3;
-		b->nodes[i].bias_at = (uint32_t)at;
-		b->nodes[i].mult_at = (uint32_t)(at + channels * 4);
-		at += channels * 8;
+		b->nodes[i].bias_at = window ? (uint32_t)at : 0;
+		at += window ? channels * 4 : 0;
+		b->nodes[i].mult_at = mults ? (uint32_t)at : 0;
+		at += mults * 4;
 	}
 	for (int i = 0; i < b->tap_count; i++) {
 		b->taps[i].gain_at = (uint32_t)at;
@@ -210,28 +249,21 @@ static inline void net_write_node(const struct net_builder *b, int i, uint8_t *b
 {
 	const struct net_conv *conv = &b->nodes[i].conv;
 	size_t at = net_nodes_at(b) + (size_t)i * NET_NODE_BYTES;
-	size_t window = (size_t)(conv->kernel * conv->kernel * b->tensors[b->nodes[i].src].channels);
-	const uint32_t fields[] = {1,
-							   (uint32_t)b->nodes[i].src,
-							   (uint32_t)b->nodes[i].dst,
-							   (uint32_t)conv->residual,
-							   (uint32_t)conv->kernel,
-							   (uint32_t)conv->stride,
-							   (uint32_t)conv->lo,
-							   (uint32_t)conv->hi,
-							   0,
-							   b->nodes[i].weights_at,
-							   b->nodes[i].bias_at,
-							   b->nodes[i].mult_at};
+	size_t window = (size_t)net_window(b, i);
+	const uint32_t fields[] = {(uint32_t)net_op(conv),	 (uint32_t)b->nodes[i].src, (uint32_t)b->nodes[i].dst,
+							   (uint32_t)conv->residual, (uint32_t)conv->kernel,	(uint32_t)conv->stride,
+							   (uint32_t)conv->lo,		 (uint32_t)conv->hi,		0,
+							   b->nodes[i].weights_at,	 b->nodes[i].bias_at,		b->nodes[i].mult_at,
+							   (uint32_t)conv->border,	 (uint32_t)conv->pad_before};
 
 	for (size_t f = 0; f < sizeof(fields) / sizeof(fields[0]); f++)
 		net_put_u32(bytes, at + 4 * f, fields[f]);
 	net_put_f32(bytes, at + 32, b->nodes[i].residual_mult);
 	memcpy(bytes + b->nodes[i].weights_at, b->nodes[i].weights, (size_t)conv->cout * window);
-	for (size_t c = 0; c < (size_t)conv->cout; c++) {
+	for (size_t c = 0; window && c < (size_t)conv->cout; c++)
 		net_put_u32(bytes, b->nodes[i].bias_at + 4 * c, (uint32_t)b->nodes[i].bias[c]);
+	for (size_t c = 0; c < (size_t)net_mults(b, i); c++)
 		net_put_f32(bytes, b->nodes[i].mult_at + 4 * c, b->nodes[i].mult[c]);
-	}
 }
 
 /* The bytes of the file, the caller's to free(); the builder is empty afterwards. NULL without memory. */

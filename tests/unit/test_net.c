@@ -17,7 +17,7 @@
 #define NODE(i, field) (TENSOR(5, 0) + (size_t)(i)*NET_NODE_BYTES + 4 * (size_t)(field))
 #define TAP(i, field) (NODE(4, 0) + (size_t)(i)*NET_TAP_BYTES + 4 * (size_t)(field))
 enum { T_CHANNELS, T_STRIDE, T_ZERO, T_SCALE };
-enum { N_OP, N_SRC, N_DST, N_RESIDUAL, N_KERNEL, N_STRIDE, N_LO, N_HI, N_RMULT, N_WEIGHTS, N_BIAS, N_MULT, N_RESERVED };
+enum { N_OP, N_SRC, N_DST, N_RESIDUAL, N_KERNEL, N_STRIDE, N_LO, N_HI, N_RMULT, N_WEIGHTS, N_BIAS, N_MULT, N_BORDER, N_PAD, N_RESERVED };
 
 /* image -> 3x3/2 -> 3x3 -> 1x1 + residual -> 3x3/2, with all that the format has. */
 static uint8_t *build(size_t *size)
@@ -228,15 +228,16 @@ static void hostile_fields(void **state)
 		{TENSOR(3, T_ZERO), 256, ASSAY_E_FORMAT, TENSOR(3, T_ZERO), "zero point"},
 		{TENSOR(3, T_SCALE), 0x7fc00000, ASSAY_E_FORMAT, TENSOR(3, T_SCALE), "scale"},
 		{TENSOR(3, T_SCALE), 0, ASSAY_E_FORMAT, TENSOR(3, T_SCALE), "scale"},
-		{NODE(1, N_OP), 2, ASSAY_E_UNSUPPORTED, NODE(1, N_OP), "operation 2"},
+		{NODE(1, N_OP), 0, ASSAY_E_UNSUPPORTED, NODE(1, N_OP), "operation 0"},
+		{NODE(1, N_OP), 7, ASSAY_E_UNSUPPORTED, NODE(1, N_OP), "operation 7"},
 		{NODE(0, N_SRC), 1, ASSAY_E_FORMAT, NODE(0, N_SRC), "not made before"},
 		{NODE(1, N_SRC), 4, ASSAY_E_FORMAT, NODE(1, N_SRC), "not made before"},
 		{NODE(1, N_SRC), 5, ASSAY_E_FORMAT, NODE(1, N_SRC), "0 to 4"},
 		{NODE(1, N_DST), 1, ASSAY_E_FORMAT, NODE(1, N_DST), "exists already"},
 		{NODE(1, N_DST), 0, ASSAY_E_FORMAT, NODE(1, N_DST), "1 to 4"},
 		{NODE(1, N_KERNEL), 2, ASSAY_E_FORMAT, NODE(1, N_KERNEL), "kernel 2"},
-		{NODE(1, N_KERNEL), 5, ASSAY_E_FORMAT, NODE(1, N_KERNEL), "1 to 3"},
-		{NODE(2, N_STRIDE), 2, ASSAY_E_FORMAT, NODE(2, N_KERNEL), "stride 2"},
+		{NODE(1, N_KERNEL), 8, ASSAY_E_FORMAT, NODE(1, N_KERNEL), "1 to 7"},
+		{NODE(2, N_STRIDE), 2, ASSAY_E_FORMAT, NODE(2, N_STRIDE), "a stride of 2"},
 		{NODE(1, N_STRIDE), 0, ASSAY_E_FORMAT, NODE(1, N_STRIDE), "1 to 2"},
 		{NODE(1, N_HI), 256, ASSAY_E_FORMAT, NODE(1, N_HI), "upper"},
 		{NODE(3, N_LO), 255, ASSAY_E_FORMAT, NODE(3, N_LO), "lower"},
@@ -245,8 +246,12 @@ static void hostile_fields(void **state)
 		{NODE(2, N_RESIDUAL), 2, ASSAY_E_FORMAT, NODE(2, N_RESIDUAL), "5 channels"},
 		{NODE(2, N_RESIDUAL), 0xfffffffe, ASSAY_E_FORMAT, NODE(2, N_RESIDUAL), "-2"},
 		{NODE(2, N_RMULT), 0x7f800000, ASSAY_E_FORMAT, NODE(2, N_RMULT), "finite"},
+		{NODE(1, N_BORDER), 2, ASSAY_E_FORMAT, NODE(1, N_BORDER), "border"},
+		{NODE(2, N_BORDER), 1, ASSAY_E_FORMAT, NODE(2, N_BORDER), "border"},
+		{NODE(1, N_PAD), 1, ASSAY_E_FORMAT, NODE(1, N_PAD), "0 to 0"},
+		{NODE(0, N_PAD), 2, ASSAY_E_FORMAT, NODE(0, N_PAD), "0 to 1"},
 		{NODE(1, N_RESERVED), 1, ASSAY_E_FORMAT, NODE(1, N_RESERVED), "reserved"},
-		{NODE(1, N_RESERVED + 3), 1, ASSAY_E_FORMAT, NODE(1, N_RESERVED + 3), "reserved"},
+		{NODE(1, N_RESERVED + 1), 1, ASSAY_E_FORMAT, NODE(1, N_RESERVED + 1), "reserved"},
 		{NODE(1, N_WEIGHTS), 0, ASSAY_E_FORMAT, NODE(1, N_WEIGHTS), "weights"},
 		{NODE(1, N_WEIGHTS), bias_at + 1, ASSAY_E_FORMAT, NODE(1, N_WEIGHTS), "in fours"},
 		{NODE(1, N_WEIGHTS), 0xfffffffc, ASSAY_E_FORMAT, NODE(1, N_WEIGHTS), "weights"},

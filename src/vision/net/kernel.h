@@ -21,7 +21,18 @@ static inline int assay__pixel_bytes(int channels)
 	return (channels + 3) & ~3;
 }
 
-/** One convolution, as kernels see it. Nothing changes after the network is open. */
+/** s16 from one tap of a packed depthwise convolution to the next: its weights are [9][lanes], zero where there is no
+ * channel. */
+static inline size_t assay__depthwise_lanes(int channels)
+{
+	return ((size_t)channels + 15) & ~(size_t)15;
+}
+
+/** net.h's operations. */
+enum assay__op { ASSAY__CONV = 1, ASSAY__DEPTHWISE, ASSAY__MAX_POOL, ASSAY__AVERAGE_POOL, ASSAY__ADD, ASSAY__CONCAT };
+
+/** One convolution, or another operation by the same names, as kernels see it. Nothing changes after the network is
+ * open. */
 struct assay__conv {
 	int kernel, stride;
 	int cin, cout;
@@ -29,6 +40,8 @@ struct assay__conv {
 	bool has_residual;
 	int residual_zero_point;
 	float residual_mult;
+	int src_zero_point; /**< for operations that take src less its zero point */
+	float src_mult;		/**< mult[0] of operations that have one for all channels */
 	const int32_t *bias;
 	const float *mult;
 	void *packed; /**< the weights as this instruction set likes them */
@@ -36,9 +49,9 @@ struct assay__conv {
 
 /** Where one call reads and writes. Rows and pixels are those of the output; all pointers are at its first pixel. */
 struct assay__conv_io {
-	const uint8_t *src; /**< the pixel under output (0, 0), as net.h places windows; for 3x3 a border lies around it */
+	const uint8_t *src; /**< first pixel of output (0, 0)'s window; what lies beyond the edge is there to be read */
 	uint8_t *dst;
-	const uint8_t *residual; /**< of dst's pixel size; NULL if the convolution has none */
+	const uint8_t *residual; /**< of dst's pixel size (op 6: of its own); NULL if there is none */
 	size_t src_row_bytes, dst_row_bytes, residual_row_bytes;
 	int width, height;
 	void *scratch; /**< scratch_bytes(conv, width), 64-byte aligned, contents of no meaning */
@@ -56,6 +69,8 @@ struct assay__kernels {
 	size_t (*scratch_bytes)(const struct assay__conv *conv, int width);
 	/** Computes height rows of width pixels. */
 	void (*run)(const struct assay__conv *conv, const struct assay__conv_io *io);
+	/** The same for every other operation: ops.h's, compiled for this instruction set. */
+	void (*run_other)(enum assay__op op, const struct assay__conv *conv, const struct assay__conv_io *io);
 };
 
 extern const struct assay__kernels assay__kernels_scalar;

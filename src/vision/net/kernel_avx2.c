@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "vision/net/kernel.h"
+#include "vision/net/ops.h"
 
 #define INLINE static inline __attribute__((always_inline))
 #define TILE 4
@@ -73,7 +74,8 @@ static void pack(const struct assay__conv *conv, const int8_t *weights, void *pa
 /* Values in a widened row: the pixels under whole tiles, in whole vectors of 16. */
 static size_t scratch_row(const struct assay__conv *conv, int width)
 {
-	size_t pixels = ((size_t)width + TILE - 1) / TILE * TILE * (size_t)conv->stride + 2;
+	const size_t past = conv->kernel > 3 ? (size_t)conv->kernel - 1 : 2;
+	size_t pixels = ((size_t)width + TILE - 1) / TILE * TILE * (size_t)conv->stride + past;
 	return (pixels * (size_t)assay__pixel_bytes(conv->cin) + 15) & ~(size_t)15;
 }
 
@@ -211,4 +213,5 @@ const struct assay__kernels assay__kernels_avx2 = {
 	.pack = pack,
 	.scratch_bytes = scratch_bytes,
 	.run = run,
+	.run_other = run_other,
 };

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "vision/net/kernel.h"
+#include "vision/net/ops.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -363,4 +364,5 @@ const struct assay__kernels assay__kernels_avx512vnni = {
 	.pack = pack,
 	.scratch_bytes = scratch_bytes,
 	.run = run,
+	.run_other = run_other,
 };

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "vision/net/kernel.h"
+#include "vision/net/ops.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -316,4 +317,5 @@ const struct assay__kernels assay__kernels_avxvnni = {
 	.pack = pack,
 	.scratch_bytes = scratch_bytes,
 	.run = run,
+	.run_other = run_other,
 };

@@ -7,6 +7,7 @@
 #include <sys/auxv.h>
 
 #include "vision/net/kernel_neon.h"
+#include "vision/net/ops.h"
 
 #define UNIT 2
 
@@ -114,4 +115,5 @@ const struct assay__kernels assay__kernels_neon = {
 	.pack = pack,
 	.scratch_bytes = scratch_bytes,
 	.run = run,
+	.run_other = run_other,
 };

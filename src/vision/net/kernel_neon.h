@@ -95,7 +95,8 @@ INLINE void neon_pack(const struct assay__conv *conv, const int8_t *weights, int
 /* Bytes of a row in scratch: the pixels under whole tiles, in whole vectors. */
 INLINE size_t neon_scratch_row(const struct assay__conv *conv, int width)
 {
-	size_t pixels = ((size_t)width + TILE - 1) / TILE * TILE * (size_t)conv->stride + 2;
+	const size_t past = conv->kernel > 3 ? (size_t)conv->kernel - 1 : 2;
+	size_t pixels = ((size_t)width + TILE - 1) / TILE * TILE * (size_t)conv->stride + past;
 	return (pixels * (size_t)assay__pixel_bytes(conv->cin) + 15) & ~(size_t)15;
 }
 

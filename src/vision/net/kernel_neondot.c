@@ -7,6 +7,7 @@
 #include <sys/auxv.h>
 
 #include "vision/net/kernel_neon.h"
+#include "vision/net/ops.h"
 
 #define UNIT 4
 #define MOST_BLOCKS (MOST_LANES / 4)
@@ -138,4 +139,5 @@ const struct assay__kernels assay__kernels_neondot = {
 	.pack = pack,
 	.scratch_bytes = scratch_bytes,
 	.run = run,
+	.run_other = run_other,
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "vision/net/kernel.h"
+#include "vision/net/ops.h"
 
 static bool available(void)
 {
@@ -83,4 +84,5 @@ const struct assay__kernels assay__kernels_scalar = {
 	.pack = pack,
 	.scratch_bytes = scratch_bytes,
 	.run = run,
+	.run_other = run_other,
 };

@@ -14,7 +14,6 @@
 #define HASH_BYTES 32
 #define NAME_OFFSET 16
 #define NAME_BYTES 32
-#define OP_CONV 1
 /* Requantised values stay below this, so that they convert to s32 before they are clamped and no NaN can arise. */
 #define MAX_VALUE 1073741824.0
 #define MEMORY_ALIGN 64
@@ -30,6 +29,25 @@ struct file {
 /* Where in the file one node's arrays begin. */
 struct arrays {
 	size_t weights, bias, mult;
+};
+
+enum second { NONE, OPTIONAL, REQUIRED };
+
+/* What an operation takes; the order is that of enum assay__op. */
+static const struct rule {
+	unsigned kernels; /* bit k: kernel k */
+	const char *kernel_names;
+	uint32_t max_stride, max_border;
+	enum second residual;
+	bool weights; /* and biases, and a factor for each channel */
+	bool clamp;
+} rules[] = {
+	[ASSAY__CONV] = {1 << 1 | 1 << 3 | 1 << 5 | 1 << 7, "1, 3, 5 or 7", 2, 1, OPTIONAL, true, true},
+	[ASSAY__DEPTHWISE] = {1 << 3, "3", 2, 1, OPTIONAL, true, true},
+	[ASSAY__MAX_POOL] = {1 << 2 | 1 << 3, "2 or 3", 2, 0, NONE, false, false},
+	[ASSAY__AVERAGE_POOL] = {1 << 2 | 1 << 3, "2 or 3", 2, 1, NONE, false, false},
+	[ASSAY__ADD] = {1 << 1, "1", 1, 0, REQUIRED, false, true},
+	[ASSAY__CONCAT] = {1 << 1, "1", 1, 0, REQUIRED, false, true},
 };
 
 static uint32_t read_u32(const struct file *file, size_t at)
@@ -156,10 +174,18 @@ static int read_offset(struct file *file, size_t at, const char *what, size_t si
 	return 0;
 }
 
-/* Channel c's accumulator and value for the worst image that there can be. */
-static int check_channel(const struct file *file, const struct assay__conv *conv, const struct arrays *arrays, int c)
+/* Weights of one output channel. */
+static size_t window_weights(const struct assay__node *node)
 {
-	size_t window = (size_t)(conv->kernel * conv->kernel) * (size_t)conv->cin;
+	const size_t inputs = node->op == ASSAY__DEPTHWISE ? 1 : (size_t)node->conv.cin;
+	return (size_t)(node->conv.kernel * node->conv.kernel) * inputs;
+}
+
+/* Channel c's accumulator and value for the worst image that there can be. */
+static int check_channel(const struct file *file, const struct assay__node *node, const struct arrays *arrays, int c)
+{
+	const struct assay__conv *conv = &node->conv;
+	size_t window = window_weights(node);
 	const int8_t *weights = (const int8_t *)file->bytes + arrays->weights + (size_t)c * window;
 	int64_t bound = read_i32(file, arrays->bias + (size_t)c * 4);
 	float mult = read_f32(file, arrays->mult + (size_t)c * 4);
@@ -186,16 +212,22 @@ static int read_residual(const struct file *file, struct assay__net *net, struct
 {
 	const struct assay__tensor *dst = &net->tensors[node->dst];
 
+	const enum second wanted = rules[node->op].residual;
 	node->residual = read_i32(file, at + 12);
-	if (node->residual == -1)
+	if (node->residual == -1 && wanted != REQUIRED)
 		return 0;
+	if (wanted == NONE)
+		return BAD(file, at + 12, "residual at byte %zu is tensor %d, operation %d takes none", at + 12, node->residual,
+				   (int)node->op);
 	if (node->residual < 0 || node->residual >= net->tensor_count || !made[node->residual])
 		return BAD(file, at + 12, "residual at byte %zu is tensor %d, which is not made before", at + 12,
 				   node->residual);
 	const struct assay__tensor *tensor = &net->tensors[node->residual];
-	if (tensor->channels != dst->channels || tensor->stride != dst->stride)
-		return BAD(file, at + 12, "residual at byte %zu has %d channels and stride %d, its output has %d and %d",
-				   at + 12, tensor->channels, tensor->stride, dst->channels, dst->stride);
+	const int channels = dst->channels - (node->op == ASSAY__CONCAT ? node->conv.cin : 0);
+	if (tensor->channels != channels || tensor->stride != dst->stride)
+		return BAD(file, at + 12,
+				   "residual at byte %zu has %d channels and stride %d, its output has room for %d and %d", at + 12,
+				   tensor->channels, tensor->stride, channels, dst->stride);
 	node->conv.has_residual = true;
 	node->conv.residual_zero_point = tensor->zero_point;
 	node->conv.residual_mult = read_f32(file, at + 32);
@@ -204,54 +236,126 @@ static int read_residual(const struct file *file, struct assay__net *net, struct
 	return 0;
 }
 
-/* One node; made[t]: tensor t exists before it. */
-static int read_node(struct file *file, struct assay__net *net, int index, bool *made, struct arrays *arrays)
+/* Fields that must be zero, the first count after at. */
+static int check_zeros(const struct file *file, size_t at, size_t count, const char *what)
 {
-	struct assay__node *node = &net->nodes[index];
+	for (size_t i = 0; i < count; i++, at += 4)
+		if (read_u32(file, at) != 0)
+			return BAD(file, at, "%s at byte %zu is not zero", what, at);
+	return 0;
+}
+
+/* Kernel, stride, clamps and border: what can be checked without the tensors. */
+static int read_shape(const struct file *file, struct assay__node *node, int index, size_t at)
+{
 	struct assay__conv *conv = &node->conv;
-	size_t at = file->nodes + (size_t)index * NODE_BYTES;
-	uint32_t last = (uint32_t)net->tensor_count - 1;
+	const struct rule *rule = &rules[node->op];
 	int err;
 
-	if (read_u32(file, at) != OP_CONV)
-		return UNKNOWN(file, at, "operation %u at byte %zu, this program knows 1", read_u32(file, at), at);
-	if ((err = read_range(file, at + 4, "input of a node", 0, last, &node->src)) ||
-		(err = read_range(file, at + 8, "output of a node", 1, last, &node->dst)) ||
-		(err = read_range(file, at + 16, "kernel", 1, 3, &conv->kernel)) ||
-		(err = read_range(file, at + 20, "stride of a node", 1, 2, &conv->stride)) ||
-		(err = read_range(file, at + 28, "upper clamp", 0, 255, &conv->hi)) ||
-		(err = read_range(file, at + 24, "lower clamp", 0, (uint32_t)conv->hi, &conv->lo)))
+	if ((err = read_range(file, at + 16, "kernel", 1, 7, &conv->kernel)) ||
+		(err = read_range(file, at + 20, "stride of a node", 1, rule->max_stride, &conv->stride)) ||
+		(err = read_range(file, at + 28, "upper clamp", rule->clamp ? 0 : 255, 255, &conv->hi)) ||
+		(err = read_range(file, at + 24, "lower clamp", 0, rule->clamp ? (uint32_t)conv->hi : 0, &conv->lo)))
 		return err;
-	if (conv->kernel == 2 || (conv->kernel == 1 && conv->stride != 1))
-		return BAD(file, at + 16, "node %d has kernel %d and stride %d, expected 3 and 1 or 2, or 1 and 1", index,
-				   conv->kernel, conv->stride);
-	if (!made[node->src])
-		return BAD(file, at + 4, "node %d reads tensor %d, which is not made before", index, node->src);
-	if (made[node->dst])
-		return BAD(file, at + 8, "node %d makes tensor %d, which exists already", index, node->dst);
+	if (!(rule->kernels >> conv->kernel & 1))
+		return BAD(file, at + 16, "node %d has kernel %d, operation %d takes %s", index, conv->kernel, (int)node->op,
+				   rule->kernel_names);
+	const int half = (conv->kernel - 1) / 2;
+	if ((err = read_range(file, at + 48, "border", 0, conv->kernel > 1 ? rule->max_border : 0, &node->border)) ||
+		(err = read_range(file, at + 52, "padding before", 0, conv->stride == 2 ? (uint32_t)half : 0, &node->pad)) ||
+		(err = check_zeros(file, at + 56, 2, "reserved field")))
+		return err;
+	if (conv->stride == 1)
+		node->pad = half;
+	return 0;
+}
 
+/* What src and dst must have in common. */
+static int check_tensors(const struct file *file, const struct assay__net *net, struct assay__node *node, int index,
+						 size_t at)
+{
 	const struct assay__tensor *src = &net->tensors[node->src], *dst = &net->tensors[node->dst];
+	struct assay__conv *conv = &node->conv;
+
 	if (dst->stride != src->stride * conv->stride)
 		return BAD(file, at + 20, "node %d makes stride %d of stride %d by a stride of %d", index, dst->stride,
 				   src->stride, conv->stride);
 	conv->cin = src->channels;
 	conv->cout = dst->channels;
 	conv->zero_point = dst->zero_point;
-	if ((err = read_residual(file, net, node, at, made)))
-		return err;
-	for (size_t i = 48; i < NODE_BYTES; i += 4)
-		if (read_u32(file, at + i) != 0)
-			return BAD(file, at + i, "reserved field at byte %zu is not zero", at + i);
+	conv->src_zero_point = src->zero_point;
+	if (node->op != ASSAY__CONV && node->op != ASSAY__CONCAT && src->channels != dst->channels)
+		return BAD(file, at + 8, "node %d makes %d channels of %d, operation %d keeps them", index, dst->channels,
+				   src->channels, (int)node->op);
+	if (node->op != ASSAY__MAX_POOL && node->op != ASSAY__AVERAGE_POOL)
+		return 0;
+	const size_t src_scale = file->tensors + (size_t)node->src * TENSOR_BYTES + 12;
+	const size_t dst_scale = file->tensors + (size_t)node->dst * TENSOR_BYTES + 12;
+	if (src->zero_point != dst->zero_point || read_u32(file, src_scale) != read_u32(file, dst_scale))
+		return BAD(file, at + 8, "node %d pools tensor %d into tensor %d of another zero point or scale", index,
+				   node->src, node->dst);
+	conv->src_mult = 1.0f / (float)(conv->kernel * conv->kernel);
+	return 0;
+}
 
-	size_t channels = (size_t)conv->cout;
-	size_t weights = channels * (size_t)(conv->kernel * conv->kernel) * (size_t)conv->cin;
-	if ((err = read_offset(file, at + 36, "weights", weights, &arrays->weights)) ||
+static int read_weights(struct file *file, const struct assay__node *node, size_t at, struct arrays *arrays)
+{
+	const size_t channels = (size_t)node->conv.cout;
+	int err;
+
+	if ((err = read_offset(file, at + 36, "weights", channels * window_weights(node), &arrays->weights)) ||
 		(err = read_offset(file, at + 40, "biases", channels * 4, &arrays->bias)) ||
 		(err = read_offset(file, at + 44, "factors", channels * 4, &arrays->mult)))
 		return err;
-	for (int c = 0; c < conv->cout; c++)
-		if ((err = check_channel(file, conv, arrays, c)))
+	for (int c = 0; c < node->conv.cout; c++)
+		if ((err = check_channel(file, node, arrays, c)))
 			return err;
+	return 0;
+}
+
+/* The one factor of operations on two tensors, and the empty fields of those without weights. */
+static int read_factor(struct file *file, struct assay__node *node, size_t at)
+{
+	struct assay__conv *conv = &node->conv;
+	size_t mult;
+	int err;
+
+	if (!conv->has_residual)
+		return check_zeros(file, at + 32, 4, "unused field");
+	if ((err = check_zeros(file, at + 36, 2, "unused field")) ||
+		(err = read_offset(file, at + 44, "the factor", sizeof(float), &mult)))
+		return err;
+	conv->src_mult = read_f32(file, mult);
+	/* Written so that a NaN fails too. */
+	const double value = 255 * (fabs((double)conv->src_mult) + fabs((double)conv->residual_mult));
+	if (!(value < MAX_VALUE))
+		return BAD(file, mult, "factors of %g and %g reach %g, the limit is %g", (double)conv->src_mult,
+				   (double)conv->residual_mult, value, MAX_VALUE);
+	return 0;
+}
+
+/* One node; made[t]: tensor t exists before it. */
+static int read_node(struct file *file, struct assay__net *net, int index, bool *made, struct arrays *arrays)
+{
+	struct assay__node *node = &net->nodes[index];
+	const size_t at = file->nodes + (size_t)index * NODE_BYTES;
+	const uint32_t op = read_u32(file, at), last = (uint32_t)net->tensor_count - 1;
+	int err;
+
+	if (op < ASSAY__CONV || op > ASSAY__CONCAT)
+		return UNKNOWN(file, at, "operation %u at byte %zu, this program knows 1 to %d", op, at, (int)ASSAY__CONCAT);
+	node->op = (enum assay__op)op;
+	if ((err = read_range(file, at + 4, "input of a node", 0, last, &node->src)) ||
+		(err = read_range(file, at + 8, "output of a node", 1, last, &node->dst)) ||
+		(err = read_shape(file, node, index, at)))
+		return err;
+	if (!made[node->src])
+		return BAD(file, at + 4, "node %d reads tensor %d, which is not made before", index, node->src);
+	if (made[node->dst])
+		return BAD(file, at + 8, "node %d makes tensor %d, which exists already", index, node->dst);
+	if ((err = check_tensors(file, net, node, index, at)) || (err = read_residual(file, net, node, at, made)) ||
+		(err = rules[op].weights ? read_weights(file, node, at, arrays) : read_factor(file, node, at)))
+		return err;
 	made[node->dst] = true;
 	return 0;
 }
@@ -287,14 +391,35 @@ static size_t lanes_bytes(const struct assay__conv *conv)
 	return aligned(((size_t)conv->cout + ASSAY__LANES - 1) / ASSAY__LANES * ASSAY__LANES * 4);
 }
 
+static size_t packed_bytes(const struct assay__net *net, const struct assay__node *node)
+{
+	if (node->op == ASSAY__DEPTHWISE)
+		return 9 * assay__depthwise_lanes(node->conv.cout) * sizeof(int16_t);
+	return net->kernels->packed_bytes(&node->conv);
+}
+
+static void pack_weights(const struct assay__net *net, const struct assay__node *node, const int8_t *weights)
+{
+	const struct assay__conv *conv = &node->conv;
+
+	if (node->op != ASSAY__DEPTHWISE) {
+		net->kernels->pack(conv, weights, conv->packed);
+		return;
+	}
+	int16_t *packed = conv->packed;
+	const size_t lanes = assay__depthwise_lanes(conv->cout);
+	for (size_t c = 0; c < (size_t)conv->cout; c++)
+		for (size_t tap = 0; tap < 9; tap++)
+			packed[tap * lanes + c] = weights[c * 9 + tap];
+}
+
 static int pack_nodes(const struct file *file, struct assay__net *net, const struct arrays *arrays)
 {
-	size_t total = 0;
+	size_t total = MEMORY_ALIGN; /* some, even for a network that only pools */
 
-	for (int i = 0; i < net->node_count; i++) {
-		const struct assay__conv *conv = &net->nodes[i].conv;
-		total += 2 * lanes_bytes(conv) + aligned(net->kernels->packed_bytes(conv));
-	}
+	for (int i = 0; i < net->node_count; i++)
+		if (rules[net->nodes[i].op].weights)
+			total += 2 * lanes_bytes(&net->nodes[i].conv) + aligned(packed_bytes(net, &net->nodes[i]));
 	uint8_t *memory = assay__alloc_aligned(net->allocator, total);
 	if (!memory)
 		return assay__fail(file->error, ASSAY_E_NOMEM, -1, "no memory for a network of %zu bytes", total);
@@ -302,6 +427,8 @@ static int pack_nodes(const struct file *file, struct assay__net *net, const str
 	net->memory = memory;
 	for (int i = 0; i < net->node_count; i++) {
 		struct assay__conv *conv = &net->nodes[i].conv;
+		if (!rules[net->nodes[i].op].weights)
+			continue;
 		int32_t *bias = (int32_t *)(void *)memory;
 		memory += lanes_bytes(conv);
 		float *mult = (float *)(void *)memory;
@@ -313,8 +440,8 @@ static int pack_nodes(const struct file *file, struct assay__net *net, const str
 		conv->bias = bias;
 		conv->mult = mult;
 		conv->packed = memory;
-		memory += aligned(net->kernels->packed_bytes(conv));
-		net->kernels->pack(conv, (const int8_t *)file->bytes + arrays[i].weights, conv->packed);
+		memory += aligned(packed_bytes(net, &net->nodes[i]));
+		pack_weights(net, &net->nodes[i], (const int8_t *)file->bytes + arrays[i].weights);
 	}
 	return 0;
 }
@@ -379,14 +506,21 @@ void assay__net_get_info(const struct assay__net *net, struct assay__net_info *i
 	}
 }
 
+int64_t assay__node_macs(const struct assay__net *net, int index, int width, int height)
+{
+	const struct assay__node *node = &net->nodes[index];
+	const int stride = net->tensors[node->dst].stride;
+
+	if (!rules[node->op].weights)
+		return 0;
+	return (int64_t)(width / stride) * (height / stride) * node->conv.cout * (int64_t)window_weights(node);
+}
+
 int64_t assay__net_macs(const struct assay__net *net, int width, int height)
 {
 	int64_t macs = 0;
 
-	for (int i = 0; i < net->node_count; i++) {
-		const struct assay__conv *conv = &net->nodes[i].conv;
-		int stride = net->tensors[net->nodes[i].dst].stride;
-		macs += (int64_t)(width / stride) * (height / stride) * conv->kernel * conv->kernel * conv->cin * conv->cout;
-	}
+	for (int i = 0; i < net->node_count; i++)
+		macs += assay__node_macs(net, i, width, height);
 	return macs;
 }

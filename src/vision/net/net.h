@@ -10,20 +10,37 @@
  *  48  u32 tensors T, 52 u32 nodes N, 56 u32 taps P, 60 u32 align (input width and height are multiples of it)
  *  64  T x { u32 channels, u32 stride, i32 zero_point, f32 scale }      tensor 0 is the image, 3 channels, stride 1
  *      N x { u32 op, u32 src, u32 dst, i32 residual, u32 kernel, u32 stride, i32 lo, i32 hi,
- *            f32 residual_mult, u32 weights, u32 bias, u32 mult, u32 reserved x 4 }                        64 bytes
+ *            f32 residual_mult, u32 weights, u32 bias, u32 mult, u32 border, u32 pad_before,
+ *            u32 reserved x 2 }                                                                            64 bytes
  *      P x { u32 tensor, u32 gain }                                      taps in ascending stride
  *      data: weights s8 [cout][ky][kx][cin], bias s32 [cout], mult f32 [cout], gain u16 [channels] (256 = 1.0);
  *            the u32 above are byte offsets from the start of the file, multiples of 4
  *  end 32 bytes: BLAKE2b-256 of everything before
  *
- * op 1, convolution (kernel 1 or 3, stride 1 or 2; 1x1 has stride 1):
+ * Windows: at output (y, x) one covers rows s*y-p .. s*y-p+kernel-1, columns likewise; s is the node's stride, p is
+ * (kernel-1)/2 rounded down at stride 1 (where pad_before is 0) and pad_before, at most that, at stride 2. Beyond the edge
+ * lies, with border 0, the nearest pixel of the edge, and with border 1 the zero point of src (which stands for zero).
+ *
+ * op 1, convolution (kernel 1, 3, 5 or 7, stride 1 or 2):
  *   acc = bias[c] + sum w[c][ky][kx][i] * x[...]       exact in s32 (checked at load); zero point of src is folded in bias
- *   borders replicate the edge pixel; a 3x3 window at output (y, x) covers rows y-1..y+1 at stride 1, 2y..2y+2 at stride 2
  *   t   = (float)acc * mult[c]                         every operation rounds to nearest even, none is fused
  *   t   = t + (float)(r - zero_point_r) * residual_mult    if residual >= 0; r is a tensor of dst's shape
  *   y   = round_to_even(clamp(t, lo - zero_point, hi - zero_point)) + zero_point      (dst's zero point)
  *   0 <= lo <= hi <= 255, and |t| < 2^30 whatever the input, so that kernels may round before they clamp
  *   (checked at load: max |acc| * |mult| + 255 * |residual_mult|)
+ * op 2, depthwise convolution (kernel 3, stride 1 or 2): as op 1 with one input channel for each output channel,
+ *   acc = bias[c] + sum w[c][ky][kx] * x[...][c]       weights s8 [c][ky][kx]; dst has src's channels
+ * op 3, maximum of the window (kernel 2 or 3, stride 1 or 2, border 0, which is as good as leaving out what lies beyond
+ *   the edge)
+ * op 4, average (kernel 2 or 3, stride 1 or 2): t = (float)(sum (x - zero_point)) * (1.0f / (float)(kernel * kernel)),
+ *   y = round_to_even(t) + zero_point
+ *   ops 3 and 4: dst has src's channels, zero point and scale; residual -1, lo 0, hi 255
+ * op 5, sum of src and residual, of dst's shape: t = (float)(x - zero_point_x) * mult[0], from there on as op 1
+ * op 6, src's channels and then residual's, of dst's stride, which has as many as both:
+ *   t = (float)(x - zero_point_x) * mult[0] or (float)(r - zero_point_r) * residual_mult, y as op 1
+ *   ops 5 and 6: kernel 1, stride 1, border 0; mult is one f32
+ * Fields without a use are 0: residual_mult without residual (ops 3 and 4), weights and bias (ops 3 to 6), mult (3 and 4).
+ *
  * The image is 3 channels; every other tensor is made by exactly one node, after those that it is made from; arrays do
  * not overlap; reserved fields are 0; at most 128 tensors of at most 1024 channels.
  */

@@ -15,8 +15,11 @@ struct assay__tensor {
 };
 
 struct assay__node {
-	struct assay__conv conv;
-	int src, dst, residual; /**< tensors; residual -1: none */
+	enum assay__op op;
+	struct assay__conv conv; /**< of whatever operation */
+	int src, dst, residual;	 /**< tensors; residual -1: none */
+	int border;				 /**< net.h's 0 or 1 */
+	int pad;				 /**< windows begin this many pixels before the output's own */
 };
 
 struct assay__net {
@@ -33,6 +36,8 @@ struct assay__net {
 	void *memory; /**< everything the nodes point at */
 };
 
+/** Multiply-accumulates of one node for an image of width x height; only convolutions count. */
+int64_t assay__node_macs(const struct assay__net *net, int node, int width, int height);
 /** Runs one node of the plan alone, on whatever its inputs hold. */
 void assay__plan_run_node(struct assay__plan *plan, int node);
 
