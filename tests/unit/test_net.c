@@ -17,7 +17,23 @@
 #define NODE(i, field) (TENSOR(5, 0) + (size_t)(i)*NET_NODE_BYTES + 4 * (size_t)(field))
 #define TAP(i, field) (NODE(4, 0) + (size_t)(i)*NET_TAP_BYTES + 4 * (size_t)(field))
 enum { T_CHANNELS, T_STRIDE, T_ZERO, T_SCALE };
-enum { N_OP, N_SRC, N_DST, N_RESIDUAL, N_KERNEL, N_STRIDE, N_LO, N_HI, N_RMULT, N_WEIGHTS, N_BIAS, N_MULT, N_BORDER, N_PAD, N_RESERVED };
+enum {
+	N_OP,
+	N_SRC,
+	N_DST,
+	N_RESIDUAL,
+	N_KERNEL,
+	N_STRIDE,
+	N_LO,
+	N_HI,
+	N_RMULT,
+	N_WEIGHTS,
+	N_BIAS,
+	N_MULT,
+	N_BORDER,
+	N_PAD,
+	N_RESERVED
+};
 
 /* image -> 3x3/2 -> 3x3 -> 1x1 + residual -> 3x3/2, with all that the format has. */
 static uint8_t *build(size_t *size)
@@ -33,6 +49,35 @@ static uint8_t *build(size_t *size)
 		&b, c, &(struct net_conv){.cout = 3, .kernel = 3, .stride = 2, .residual = -1, .lo = 1, .hi = 254});
 	net_builder_tap(&b, c);
 	net_builder_tap(&b, d);
+	return net_builder_end(&b, size);
+}
+
+/* Node i's field in the network of build_operations. */
+#define OP(i, field) (TENSOR(9, 0) + (size_t)(i)*NET_NODE_BYTES + 4 * (size_t)(field))
+
+/* image -> 7x7/2 -> depthwise -> maximum -> average/2, beside it a 3x3/2; their sum, a concatenation, and the tap. */
+static uint8_t *build_operations(size_t *size)
+{
+	struct net_builder b;
+	struct net_conv conv = {.cout = 4, .kernel = 7, .stride = 2, .residual = -1, .zero_point = 9, .hi = 255};
+
+	net_builder_begin(&b, "operations", 4, 12);
+	int stem = net_builder_conv(&b, 0, &conv);
+	conv.op = 2;
+	conv.kernel = 3;
+	conv.stride = 1;
+	int deep = net_builder_conv(&b, stem, &conv);
+	int most = net_builder_op(&b, 3, deep, -1, 3, 1);
+	int mean = net_builder_op(&b, 4, most, -1, 3, 2);
+	conv.op = 1;
+	conv.stride = 2;
+	conv.zero_point = 0;
+	int other = net_builder_conv(&b, stem, &conv);
+	int sum = net_builder_op(&b, 5, mean, other, 1, 1);
+	int both = net_builder_op(&b, 6, sum, other, 1, 1);
+	conv.cout = 3;
+	conv.stride = 1;
+	net_builder_tap(&b, net_builder_conv(&b, both, &conv));
 	return net_builder_end(&b, size);
 }
 
@@ -91,6 +136,13 @@ static void facts(void **state)
 	assert_int_equal(assay__net_macs(net, 8, 4), 8 * (27 * 4 + 36 * 5 + 5 * 4) + 2 * 36 * 3);
 	assay__net_close(net);
 	assay__net_close(NULL);
+
+	bytes = build_operations(&size);
+	assert_int_equal(assay__net_open(bytes, size, ASSAY_ISA_SCALAR, NULL, &net, NULL), 0);
+	/* 8 pixels at stride 2, 2 at stride 4; pooling, sum and concatenation multiply nothing */
+	assert_int_equal(assay__net_macs(net, 8, 4), 8 * (147 * 4 + 9 * 4) + 2 * (36 * 4 + 72 * 3));
+	assay__net_close(net);
+	free(bytes);
 
 	bytes = net_build_base(1, &size);
 	assert_int_equal(assay__net_open(bytes, size, ASSAY_ISA_SCALAR, NULL, &net, NULL), 0);
@@ -285,6 +337,118 @@ static void hostile_fields(void **state)
 	free(bytes);
 }
 
+static void hostile_operations(void **state)
+{
+	(void)state;
+	size_t size;
+	uint8_t *bytes = build_operations(&size);
+	struct assay_error first = {0};
+	const uint32_t weights_at = net_get_u32(bytes, OP(1, N_WEIGHTS)), bias_at = net_get_u32(bytes, OP(1, N_BIAS));
+	const uint32_t sum_at = net_get_u32(bytes, OP(5, N_MULT)), both_at = net_get_u32(bytes, OP(6, N_MULT));
+	const uint32_t end = (uint32_t)(size - NET_HASH_BYTES);
+	const struct {
+		size_t at;
+		uint32_t value;
+		size_t position;
+		const char *words;
+	} cases[] = {
+		{OP(0, N_KERNEL), 4, OP(0, N_KERNEL), "1, 3, 5 or 7"},
+		{OP(0, N_KERNEL), 6, OP(0, N_KERNEL), "1, 3, 5 or 7"},
+		{OP(0, N_PAD), 4, OP(0, N_PAD), "0 to 3"},
+		{OP(1, N_KERNEL), 5, OP(1, N_KERNEL), "takes 3"},
+		{OP(1, N_KERNEL), 1, OP(1, N_KERNEL), "takes 3"},
+		{OP(1, N_STRIDE), 3, OP(1, N_STRIDE), "1 to 2"},
+		{OP(1, N_BORDER), 2, OP(1, N_BORDER), "border"},
+		{OP(1, N_SRC), 0, OP(1, N_STRIDE), "stride 2 of stride 1"},
+		{TENSOR(2, T_CHANNELS), 5, OP(1, N_DST), "makes 5 channels of 4"},
+		{OP(1, N_WEIGHTS), end - 32, OP(1, N_WEIGHTS), "weights"},
+		{OP(1, N_BIAS), end - 12, OP(1, N_BIAS), "biases"},
+		{OP(1, N_RESIDUAL), 2, OP(1, N_RESIDUAL), "not made before"},
+		{bias_at, 0x7fffffff, bias_at, "31 bits"},
+		{net_get_u32(bytes, OP(1, N_MULT)), 0x7f800000, net_get_u32(bytes, OP(1, N_MULT)), "inf"},
+		{OP(2, N_KERNEL), 1, OP(2, N_KERNEL), "2 or 3"},
+		{OP(2, N_KERNEL), 5, OP(2, N_KERNEL), "2 or 3"},
+		{OP(2, N_RESIDUAL), 1, OP(2, N_RESIDUAL), "takes none"},
+		{OP(2, N_RESIDUAL), 0xfffffff0, OP(2, N_RESIDUAL), "takes none"},
+		{OP(2, N_HI), 254, OP(2, N_HI), "255 to 255"},
+		{OP(2, N_LO), 1, OP(2, N_LO), "0 to 0"},
+		{OP(2, N_BORDER), 1, OP(2, N_BORDER), "border"},
+		{OP(2, N_RMULT), 1, OP(2, N_RMULT), "unused"},
+		{OP(2, N_WEIGHTS), weights_at, OP(2, N_WEIGHTS), "unused"},
+		{OP(2, N_BIAS), bias_at, OP(2, N_BIAS), "unused"},
+		{OP(2, N_MULT), 4, OP(2, N_MULT), "unused"},
+		{OP(2, N_RESERVED + 1), 4, OP(2, N_RESERVED + 1), "reserved"},
+		{TENSOR(3, T_ZERO), 10, OP(2, N_DST), "another zero point or scale"},
+		{TENSOR(3, T_SCALE), 0x3f800000, OP(2, N_DST), "another zero point or scale"},
+		{OP(3, N_PAD), 2, OP(3, N_PAD), "0 to 1"},
+		{TENSOR(4, T_ZERO), 0, OP(3, N_DST), "another zero point or scale"},
+		{OP(3, N_MULT), sum_at, OP(3, N_MULT), "unused"},
+		{OP(5, N_KERNEL), 3, OP(5, N_KERNEL), "takes 1"},
+		{OP(5, N_STRIDE), 2, OP(5, N_STRIDE), "1 to 1"},
+		{OP(5, N_BORDER), 1, OP(5, N_BORDER), "border"},
+		{OP(5, N_PAD), 1, OP(5, N_PAD), "padding"},
+		{OP(5, N_RESIDUAL), 0xffffffff, OP(5, N_RESIDUAL), "tensor -1"},
+		{OP(5, N_RESIDUAL), 6, OP(5, N_RESIDUAL), "not made before"},
+		{OP(5, N_RESIDUAL), 1, OP(5, N_RESIDUAL), "stride 2"},
+		{OP(5, N_RMULT), 0x7fc00000, OP(5, N_RMULT), "finite"},
+		{OP(5, N_RMULT), float_bits(5e6f), sum_at, "limit"},
+		{OP(5, N_WEIGHTS), weights_at, OP(5, N_WEIGHTS), "unused"},
+		{OP(5, N_BIAS), weights_at, OP(5, N_BIAS), "unused"},
+		{OP(5, N_MULT), 0, OP(5, N_MULT), "the factor"},
+		{OP(5, N_MULT), sum_at + 2, OP(5, N_MULT), "in fours"},
+		{OP(5, N_MULT), end, OP(5, N_MULT), "the factor"},
+		{sum_at, 0x7fc00000, sum_at, "limit"},
+		{sum_at, 0xff800000, sum_at, "limit"},
+		{sum_at, float_bits(-5e6f), sum_at, "limit"},
+		{both_at, float_bits(4.3e6f), both_at, "limit"},
+		{OP(6, N_RESIDUAL), 0xffffffff, OP(6, N_RESIDUAL), "tensor -1"},
+		{OP(6, N_RESIDUAL), 0, OP(6, N_RESIDUAL), "3 channels"},
+		{TENSOR(7, T_CHANNELS), 9, OP(6, N_RESIDUAL), "room for 5"},
+		{TENSOR(7, T_CHANNELS), 3, OP(6, N_RESIDUAL), "room for -1"},
+	};
+
+	if (try(bytes, size, ASSAY_ISA_BEST, &first))
+		fail_msg("%s", first.message);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct assay_error error = {0};
+		uint32_t saved = net_get_u32(bytes, cases[i].at);
+		net_put_u32(bytes, cases[i].at, cases[i].value);
+		net_rehash(bytes, size);
+		int code = try(bytes, size, ASSAY_ISA_BEST, &error);
+		if (code != ASSAY_E_FORMAT || error.position != (int64_t)cases[i].position ||
+			!strstr(error.message, cases[i].words))
+			fail_msg("case %zu: %d at %lld: %s", i, code, (long long)error.position, error.message);
+		net_put_u32(bytes, cases[i].at, saved);
+	}
+	free(bytes);
+}
+
+/* Every byte of the tables, in turn wrong in a few ways: no crash, and what opens runs. */
+static void corrupted_operations(void **state)
+{
+	(void)state;
+	static const uint8_t flips[] = {0x01, 0x02, 0x04, 0x80, 0xff};
+	size_t size;
+	uint8_t *bytes = build_operations(&size);
+	uint64_t seed = 3;
+
+	for (size_t at = 48; at < OP(8, 2); at++)
+		for (size_t f = 0; f < sizeof(flips); f++) {
+			struct assay_error error = {0};
+			size_t also = (size_t)net_random_range(&seed, (int)TENSOR(0, 0), (int)OP(8, 0) - 1);
+			uint8_t saved = bytes[at], saved_also = bytes[also];
+			bytes[at] ^= flips[f];
+			net_rehash(bytes, size);
+			try(bytes, size, ASSAY_ISA_BEST, &error);
+			bytes[also] ^= flips[net_random_range(&seed, 0, 2)];
+			net_rehash(bytes, size);
+			try(bytes, size, ASSAY_ISA_SCALAR, &error);
+			bytes[also] = saved_also;
+			bytes[at] = saved;
+		}
+	free(bytes);
+}
+
 /* The largest accumulator that fits, and one more. */
 static void accumulator_bound(void **state)
 {
@@ -415,6 +579,8 @@ int main(void)
 		cmocka_unit_test(every_corrupted_byte),
 		cmocka_unit_test(random_corruption),
 		cmocka_unit_test(hostile_fields),
+		cmocka_unit_test(hostile_operations),
+		cmocka_unit_test(corrupted_operations),
 		cmocka_unit_test(accumulator_bound),
 		cmocka_unit_test(shared_arrays),
 		cmocka_unit_test(failing_allocations),
