@@ -27,6 +27,8 @@ class Graph:
         self.net, self.size, self.zero_padding = network, size, zero_padding
         self.nodes, self.constants = [], {}
         for n in network.nodes:
+            if n['op'] != 1 or n['border'] or n['pad'] or n['kernel'] > 3:
+                raise SystemExit(f'{network.name}: tensor {n["dst"]} is not made by a convolution of the kind that train/ makes')
             if n['residual'] >= 0 and not np.isclose(n['residual_mult'] * network.tensors[n['dst']][3], network.tensors[n['residual']][3], rtol=1e-5):
                 raise SystemExit('the network scales a residual, which Add cannot')
 

@@ -184,7 +184,7 @@ static void check(uint8_t *bytes, size_t size, int width, int height, enum input
 	reference(bytes, all, width, height);
 	for (int isa = ASSAY_ISA_SCALAR; isa <= ASSAY_ISA_NEONDOT; isa++) {
 		struct assay__net *net;
-		struct assay__plan *plan;
+		struct assay__plan *plan = NULL;
 		struct assay__map maps[ASSAY__MAX_TAPS];
 		size_t row_bytes;
 		if (!assay__kernels_find((enum assay_isa)isa))
