@@ -25,7 +25,7 @@ static inline int assay__pixel_bytes(int channels)
  * channel. */
 static inline size_t assay__depthwise_lanes(int channels)
 {
-	return ((size_t)channels + 15) & ~(size_t)15;
+	return ((size_t)channels + 31) & ~(size_t)31;
 }
 
 /** net.h's operations. */
