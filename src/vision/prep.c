@@ -7,36 +7,9 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "vision/prep_plan.h"
 
-#define WEIGHT_BITS 14
-#define WEIGHT_ONE (1 << WEIGHT_BITS)
-#define MID_SHIFT 6 /* 8 + 14 bits down to 16 between the two passes */
 #define WORKING_MIN_PX 64
-
-/* Output o is the weighted sum of inputs first .. first + taps - 1; its weights start at o * pitch. */
-struct span {
-	int first, taps;
-};
-
-struct axis {
-	int out, pitch;
-	struct span *spans;
-	int16_t *weights;
-};
-
-struct assay__prep {
-	const struct assay_allocator *allocator;
-	struct assay__shape shape;
-	struct assay__geometry geometry;
-	bool to_grey;
-	int channels; /* after conversion */
-	struct axis across, down;
-	uint8_t *narrow; /* 16-bit sample to 8 bit; NULL for 8-bit pictures */
-	uint8_t *row;	 /* a converted row; NULL if rows are read in place */
-	int32_t *sums;
-	uint16_t *mid;
-	size_t bytes;
-};
 
 struct assay__shape assay__shape_of(const struct assay_image *image)
 {
@@ -107,7 +80,8 @@ int assay__prep_geometry(const struct assay__view *view, const struct assay__sha
 }
 
 /* The rounding remainder goes to the largest tap, so that the weights of every output sum to exactly one. */
-static void fill_span(struct span *span, int16_t *weights, double *exact, int o, int in, double ratio, double stretch)
+static void fill_span(struct assay__span *span, int16_t *weights, double *exact, int o, int in, double ratio,
+					  double stretch)
 {
 	double centre = (o + 0.5) * ratio;
 	int lo = (int)(centre - stretch + 0.5), hi = (int)(centre + stretch + 0.5);
@@ -123,7 +97,7 @@ static void fill_span(struct span *span, int16_t *weights, double *exact, int o,
 	}
 	int sum = 0, largest = 0, first = hi - lo, last = -1;
 	for (int i = 0; i < hi - lo; i++) {
-		int w = (int)(exact[i] / total * WEIGHT_ONE + 0.5);
+		int w = (int)(exact[i] / total * ASSAY__PREP_WEIGHT_ONE + 0.5);
 		weights[i] = (int16_t)w;
 		sum += w;
 		if (w > weights[largest])
@@ -133,13 +107,13 @@ static void fill_span(struct span *span, int16_t *weights, double *exact, int o,
 		if (w > 0)
 			last = i;
 	}
-	weights[largest] = (int16_t)(weights[largest] + WEIGHT_ONE - sum);
+	weights[largest] = (int16_t)(weights[largest] + ASSAY__PREP_WEIGHT_ONE - sum);
 	assert(last >= first && weights[largest] > 0);
 	memmove(weights, weights + first, sizeof(*weights) * (size_t)(last - first + 1));
-	*span = (struct span){lo + first, last - first + 1};
+	*span = (struct assay__span){lo + first, last - first + 1};
 }
 
-static int axis_open(struct axis *axis, int in, int out, const struct assay_allocator *allocator, size_t *bytes)
+static int axis_open(struct assay__axis *axis, int in, int out, const struct assay_allocator *allocator, size_t *bytes)
 {
 	double ratio = (double)in / out, stretch = ratio > 1 ? ratio : 1;
 	int pitch = 2 * (int)ceil(stretch) + 2;
@@ -165,6 +139,57 @@ static void fill_narrow(uint8_t *narrow, int white)
 	}
 }
 
+/* How many rows must be kept so that none is converted twice. */
+static int rows_alive(const struct assay__axis *axis)
+{
+	int most = 1, end = 0;
+	for (int o = 0; o < axis->out; o++) {
+		const struct assay__span *span = &axis->spans[o];
+		if (span->first + span->taps > end)
+			end = span->first + span->taps;
+		if (end - span->first > most)
+			most = end - span->first;
+	}
+	return most;
+}
+
+static void *take(struct assay__prep *prep, size_t count, size_t size_bytes)
+{
+	prep->bytes += count * size_bytes;
+	return assay__calloc(prep->allocator, count, size_bytes);
+}
+
+static int reserve(struct assay__prep *prep, const struct assay__view *view)
+{
+	const struct assay__geometry *g = &prep->geometry;
+	const struct assay_allocator *allocator = prep->allocator;
+	size_t width = (size_t)g->area.width, samples = width * (size_t)prep->channels;
+	bool wide = prep->shape.depth_bits == 16;
+
+	prep->kept = 1;
+	if (!prep->same_size) {
+		if (axis_open(&prep->across, g->area.width, g->width_px, allocator, &prep->bytes) ||
+			axis_open(&prep->down, g->area.height, g->height_px, allocator, &prep->bytes))
+			return ASSAY_E_NOMEM;
+		prep->kept = rows_alive(&prep->down);
+		prep->line_pitch = samples + 1; /* three samples are copied as four */
+		if (!(prep->sums = take(prep, samples, sizeof(*prep->sums))) ||
+			!(prep->lines = take(prep, prep->line_pitch * ASSAY__PREP_LANES, sizeof(*prep->lines))) ||
+			!(prep->mid = take(prep, width * ASSAY__PREP_LANES, sizeof(*prep->mid))))
+			return ASSAY_E_NOMEM;
+	}
+	if (wide) {
+		if (!(prep->narrow = take(prep, 65536, 1)))
+			return ASSAY_E_NOMEM;
+		fill_narrow(prep->narrow, view->white_level);
+	}
+	if (wide && prep->to_grey && !(prep->colours = take(prep, width, 3)))
+		return ASSAY_E_NOMEM;
+	if ((wide || prep->to_grey) && !(prep->rows = take(prep, samples, (size_t)prep->kept)))
+		return ASSAY_E_NOMEM;
+	return 0;
+}
+
 int assay__prep_open(const struct assay__view *view, const struct assay__shape *shape,
 					 const struct assay__geometry *geometry, const struct assay_allocator *allocator,
 					 struct assay__prep **out, struct assay_error *error)
@@ -176,36 +201,19 @@ int assay__prep_open(const struct assay__view *view, const struct assay__shape *
 	prep->shape = *shape;
 	prep->geometry = *geometry;
 	prep->to_grey = view->grey && shape->channels == 3;
+	prep->same_size = geometry->width_px == geometry->area.width && geometry->height_px == geometry->area.height;
 	prep->channels = prep->to_grey ? 1 : shape->channels;
 	prep->bytes = sizeof(*prep);
-	size_t in_samples = (size_t)geometry->area.width * (size_t)shape->channels;
-	size_t samples = (size_t)geometry->area.width * (size_t)prep->channels;
-	bool ok = axis_open(&prep->across, geometry->area.width, geometry->width_px, allocator, &prep->bytes) == 0 &&
-			  axis_open(&prep->down, geometry->area.height, geometry->height_px, allocator, &prep->bytes) == 0;
-	if (ok && shape->depth_bits == 16) {
-		ok = (prep->narrow = assay__alloc(allocator, 65536)) != NULL;
-		if (ok)
-			fill_narrow(prep->narrow, view->white_level);
-		prep->bytes += 65536;
-	}
-	if (ok && (shape->depth_bits == 16 || prep->to_grey)) {
-		ok = (prep->row = assay__alloc(allocator, in_samples)) != NULL;
-		prep->bytes += in_samples;
-	}
-	if (ok)
-		ok = (prep->sums = assay__calloc(allocator, samples, sizeof(*prep->sums))) != NULL &&
-			 (prep->mid = assay__calloc(allocator, samples, sizeof(*prep->mid))) != NULL;
-	if (!ok) {
+	if (reserve(prep, view)) {
 		assay__prep_close(prep);
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory to plan the resampling of %dx%d", shape->width_px,
 						   shape->height_px);
 	}
-	prep->bytes += samples * (sizeof(*prep->sums) + sizeof(*prep->mid));
 	*out = prep;
 	return 0;
 }
 
-static void axis_close(struct axis *axis, const struct assay_allocator *allocator)
+static void axis_close(struct assay__axis *axis, const struct assay_allocator *allocator)
 {
 	assay__free(allocator, axis->spans);
 	assay__free(allocator, axis->weights);
@@ -219,8 +227,10 @@ void assay__prep_close(struct assay__prep *prep)
 	axis_close(&prep->across, allocator);
 	axis_close(&prep->down, allocator);
 	assay__free(allocator, prep->narrow);
-	assay__free(allocator, prep->row);
+	assay__free(allocator, prep->colours);
+	assay__free(allocator, prep->rows);
 	assay__free(allocator, prep->sums);
+	assay__free(allocator, prep->lines);
 	assay__free(allocator, prep->mid);
 	assay__free(allocator, prep);
 }
@@ -228,82 +238,6 @@ void assay__prep_close(struct assay__prep *prep)
 size_t assay__prep_bytes(const struct assay__prep *prep)
 {
 	return prep->bytes;
-}
-
-/* One row of the area as 8-bit samples of the wanted channels. */
-static const uint8_t *read_row(struct assay__prep *prep, const struct assay_image *image, int y)
-{
-	int channels = prep->shape.channels, width = prep->geometry.area.width;
-	size_t sample_bytes = (size_t)prep->shape.depth_bits / 8;
-	const uint8_t *from = image->pixels + (size_t)(prep->geometry.area.y + y) * image->stride_bytes +
-						  (size_t)prep->geometry.area.x * (size_t)channels * sample_bytes;
-	uint8_t *row = prep->row;
-	if (prep->narrow) {
-		for (int i = 0; i < width * channels; i++) {
-			uint16_t v;
-			memcpy(&v, from + 2 * (size_t)i, 2);
-			row[i] = prep->narrow[v];
-		}
-		from = row;
-	}
-	if (prep->to_grey) {
-		for (int x = 0; x < width; x++)
-			row[x] = (uint8_t)((77 * from[3 * x] + 150 * from[3 * x + 1] + 29 * from[3 * x + 2] + 128) >> 8);
-		from = row;
-	}
-	return from;
-}
-
-/* 16-bit factors, which compilers turn into widening multiplies on any SIMD. */
-static void add_row(int32_t *restrict sums, const uint8_t *restrict row, int16_t weight, int n)
-{
-	for (int i = 0; i < n; i++)
-		sums[i] += (int16_t)row[i] * weight;
-}
-
-static void shrink_across(const struct assay__prep *prep, uint8_t *pixels)
-{
-	const struct axis *axis = &prep->across;
-	const int32_t half = 1 << (2 * WEIGHT_BITS - MID_SHIFT - 1);
-	const int shift = 2 * WEIGHT_BITS - MID_SHIFT;
-	for (int o = 0; o < axis->out; o++) {
-		const int16_t *weights = axis->weights + (size_t)o * axis->pitch;
-		int taps = axis->spans[o].taps;
-		int32_t r = half, g = half, b = half;
-		if (prep->channels == 1) {
-			const uint16_t *from = prep->mid + axis->spans[o].first;
-			for (int t = 0; t < taps; t++)
-				r += from[t] * weights[t];
-			g = b = r;
-		} else {
-			const uint16_t *from = prep->mid + (size_t)axis->spans[o].first * 3;
-			for (int t = 0; t < taps; t++) {
-				r += from[3 * t] * weights[t];
-				g += from[3 * t + 1] * weights[t];
-				b += from[3 * t + 2] * weights[t];
-			}
-		}
-		pixels[4 * o] = (uint8_t)(r >> shift);
-		pixels[4 * o + 1] = (uint8_t)(g >> shift);
-		pixels[4 * o + 2] = (uint8_t)(b >> shift);
-		pixels[4 * o + 3] = 0;
-	}
-}
-
-void assay__prep_run(struct assay__prep *prep, const struct assay_image *image, uint8_t *pixels, size_t row_bytes)
-{
-	int n = prep->geometry.area.width * prep->channels;
-	for (int o = 0; o < prep->down.out; o++) {
-		const struct span *span = &prep->down.spans[o];
-		const int16_t *weights = prep->down.weights + (size_t)o * prep->down.pitch;
-		for (int i = 0; i < n; i++)
-			prep->sums[i] = 1 << (MID_SHIFT - 1);
-		for (int t = 0; t < span->taps; t++)
-			add_row(prep->sums, read_row(prep, image, span->first + t), weights[t], n);
-		for (int i = 0; i < n; i++)
-			prep->mid[i] = (uint16_t)(prep->sums[i] >> MID_SHIFT);
-		shrink_across(prep, pixels + (size_t)o * row_bytes);
-	}
 }
 
 /* Length of the part of cell c (of `cells` over `px` pixels) that pixel x covers, in units of 1 / cells of a pixel. */

@@ -139,6 +139,67 @@ static void same_size_is_a_copy(void **state)
 	assay_image_free(&image, NULL);
 }
 
+static uint64_t fnv1a(const uint8_t *bytes, size_t size)
+{
+	uint64_t hash = 0xcbf29ce484222325u;
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * 0x100000001b3u;
+	return hash;
+}
+
+/* Every count of taps, both ways of reading rows, and sizes that need no resampling, as the first, plain code did it.
+ */
+static void bits_never_change(void **state)
+{
+	static const struct {
+		int width, height, channels, depth, working;
+		bool grey;
+		struct assay_rect_px roi;
+		uint64_t hash;
+	} cases[] = {
+		{300, 300, 1, 8, 256, false, {0}, 0xe547e025e2d1cad6u},
+		{300, 300, 3, 8, 256, false, {0}, 0x574397c89f195cadu},
+		{299, 301, 3, 8, 96, true, {0}, 0x1f330e3a7bfacc21u},
+		{201, 150, 1, 16, 64, false, {0}, 0xf79a7a51daa373e3u},
+		{210, 150, 3, 16, 64, true, {0}, 0x45195385498f39c8u},
+		{600, 405, 3, 8, 64, false, {0}, 0x3545e5c2ceded497u},
+		{33, 40, 3, 8, 64, false, {0}, 0x5081b8225f40317cu},
+		{1, 1, 1, 8, 64, false, {0}, 0x7ba9a4f7471da325u},
+		{8, 1, 3, 16, 64, false, {0}, 0x6ae0d9009411de25u},
+		{64, 70, 3, 8, 64, false, {0}, 0xaf86daeaf63c608du},
+		{70, 64, 1, 8, 64, false, {0}, 0x341d471692ed0252u},
+		{80, 64, 1, 8, 64, false, {0}, 0x9b4cc5d84ae4a31cu},
+		{80, 64, 3, 8, 64, true, {0}, 0x19f28572f1da1f51u},
+		{64, 96, 1, 16, 64, false, {0}, 0x4d0115b8c74c9460u},
+		{96, 64, 3, 16, 64, true, {0}, 0x44282ee72cb663aeu},
+		{130, 90, 3, 16, 64, false, {9, 7, 80, 64}, 0x0f5a130d26a9913du},
+		{500, 400, 3, 8, 100, true, {31, 17, 201, 133}, 0xd398d29e063aa9e4u},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct assay_image image;
+		struct assay__view view = {
+			.working_px = cases[i].working, .roi = cases[i].roi, .grey = cases[i].grey, .white_level = 40000};
+		uint64_t seed = i;
+		assay_image_create(cases[i].width, cases[i].height, cases[i].channels, cases[i].depth, NULL, &image, NULL);
+		for (int y = 0; y < image.height_px; y++)
+			for (int x = 0; x < image.width_px * image.channels; x++) {
+				uint8_t *at = image.pixels + (size_t)y * image.stride_bytes + (size_t)x * (size_t)image.depth_bits / 8;
+				uint16_t v = y < image.height_px / 3 ? 65535 : (uint16_t)net_random(&seed);
+				if (image.depth_bits == 8)
+					*at = (uint8_t)v;
+				else
+					memcpy(at, &v, 2);
+			}
+		struct shrunk to = shrink(&image, &view);
+		uint64_t hash = fnv1a(to.pixels, (size_t)to.geometry.width_px * (size_t)to.geometry.height_px * 4);
+		if (hash != cases[i].hash)
+			fail_msg("case %zu: 0x%016llx", i, (unsigned long long)hash);
+		free(to.pixels);
+		assay_image_free(&image, NULL);
+	}
+}
+
 /* The filter by its definition, in floating point. */
 static double ideal(const struct assay_image *image, const struct assay__geometry *g, int ox, int oy, int c)
 {
@@ -339,6 +400,7 @@ int main(void)
 		cmocka_unit_test(geometry_refuses_what_cannot_be),
 		cmocka_unit_test(flat_stays_flat),
 		cmocka_unit_test(same_size_is_a_copy),
+		cmocka_unit_test(bits_never_change),
 		cmocka_unit_test(filter_is_the_triangle),
 		cmocka_unit_test(region_is_cropped_first),
 		cmocka_unit_test(sixteen_bits_by_white_level),
