@@ -5,7 +5,7 @@
  *
  *	same_bits render PICTURES                writes the parts of the virtual line, 12 good ones and 50 of all kinds
  *	same_bits inspect ISA NETWORK PICTURES   teaches a bank from the 12, inspects the 50
- *	same_bits kernels ISA                    every kernel against the scalar one
+ *	same_bits kernels ISA                    every kernel against the scalar one, and what is done to pictures
  *	same_bits list                           the instruction sets of this CPU
  *
  * inspect and kernels print a line "isa NAME", lines "STAGE HASH", and last "all HASH".
@@ -326,16 +326,19 @@ static void inspect_all(enum assay_isa isa, const char *network, const char *pic
 
 static void sweep_all(enum assay_isa isa)
 {
-	struct blake2b network, bank, all;
+	struct blake2b network, bank, before, all;
 
 	blake2b_init(&network, 32);
 	blake2b_init(&bank, 32);
+	blake2b_init(&before, 32);
 	blake2b_init(&all, 32);
 	sweep_network(isa, &network);
 	sweep_bank(isa, &bank);
+	sweep_pictures(&before);
 	printf("isa %s\n", assay_isa_name(isa == ASSAY_ISA_BEST ? assay_isa_best() : isa));
 	print_hash("network", &network, &all);
 	print_hash("bank", &bank, &all);
+	print_hash("pictures", &before, &all);
 	print_hash("all", &all, NULL);
 }
 
