@@ -19,15 +19,15 @@ extern "C" {
 /** Why a call failed. Functions return 0 or one of these; on failure they leave their outputs untouched. */
 enum assay_err {
 	ASSAY_OK = 0,
-	ASSAY_E_NOMEM = -1,       /**< the allocator refused */
-	ASSAY_E_IO = -2,          /**< the operating system refused; the message says what and why */
-	ASSAY_E_FORMAT = -3,      /**< content is damaged, truncated or not what its kind promises */
+	ASSAY_E_NOMEM = -1,		  /**< the allocator refused */
+	ASSAY_E_IO = -2,		  /**< the operating system refused; the message says what and why */
+	ASSAY_E_FORMAT = -3,	  /**< content is damaged, truncated or not what its kind promises */
 	ASSAY_E_UNSUPPORTED = -4, /**< well formed, but a variant that assay does not read */
-	ASSAY_E_LIMIT = -5,       /**< larger than a stated limit */
-	ASSAY_E_ARGUMENT = -6,    /**< the caller asked for something that cannot be */
-	ASSAY_E_MISMATCH = -7,    /**< two good things that do not belong together (an image and a recipe) */
-	ASSAY_E_FULL = -8,        /**< a bounded container has no room */
-	ASSAY_E_CLOSED = -9,      /**< the other side has ended */
+	ASSAY_E_LIMIT = -5,		  /**< larger than a stated limit */
+	ASSAY_E_ARGUMENT = -6,	  /**< the caller asked for something that cannot be */
+	ASSAY_E_MISMATCH = -7,	  /**< two good things that do not belong together (an image and a recipe) */
+	ASSAY_E_FULL = -8,		  /**< a bounded container has no room */
+	ASSAY_E_CLOSED = -9,	  /**< the other side has ended */
 	ASSAY_E_CANCELLED = -10,  /**< the caller asked to stop */
 };
 

@@ -43,15 +43,15 @@ struct assay_rect_px {
 
 /** How to teach. Zero fields take the defaults stated. */
 struct assay_teach_options {
-	int working_px;                   /**< short side after scaling, 64..1024, default 256 */
-	int bank_size;                    /**< vectors kept, 16..16384, default 2000 */
-	int folds;                        /**< of the cross-conformal calibration, 2..20, default 10; never more than parts */
-	double overkill;                  /**< wanted share of good parts rejected, 0 < x <= 0.2, default 0.005 */
-	struct assay_rect_px roi;         /**< region of interest in image pixels; zero width: all */
-	const struct assay_image *mask;   /**< borrowed; image-sized, 0 = ignore, else inspect; NULL: all; not with scale */
-	bool grey;                        /**< judge colour images as grey */
-	bool scale;                       /**< accept images of differing sizes, each scaled by its own short side */
-	int white_level;                  /**< 16-bit sample that means white, 255..65535, default 65535 */
+	int working_px;					/**< short side after scaling, 64..1024, default 256 */
+	int bank_size;					/**< vectors kept, 16..16384, default 2000 */
+	int folds;						/**< of the cross-conformal calibration, 2..20, default 10; never more than parts */
+	double overkill;				/**< wanted share of good parts rejected, 0 < x <= 0.2, default 0.005 */
+	struct assay_rect_px roi;		/**< region of interest in image pixels; zero width: all */
+	const struct assay_image *mask; /**< borrowed; image-sized, 0 = ignore, else inspect; NULL: all; not with scale */
+	bool grey;						/**< judge colour images as grey */
+	bool scale;						/**< accept images of differing sizes, each scaled by its own short side */
+	int white_level;				/**< 16-bit sample that means white, 255..65535, default 65535 */
 };
 
 /** Good parts by index; load may be called from several threads at once. */
@@ -59,7 +59,7 @@ struct assay_parts {
 	int count;
 	/** Fills *image from `allocator`. Returns 0 or an error code with *error filled. */
 	int (*load)(void *ctx, int index, const struct assay_allocator *allocator, struct assay_image *image,
-	            struct assay_error *error);
+				struct assay_error *error);
 	const char *(*name)(void *ctx, int index); /**< for messages; valid as long as ctx */
 	void *ctx;
 };
@@ -67,19 +67,20 @@ struct assay_parts {
 /** What teaching found out. */
 struct assay_teach_report {
 	int parts_offered;
-	int parts_unreadable;  /**< left out; `unreadable` was called for each */
-	int parts_repeated;    /**< pixel-identical to another; counted once */
+	int parts_unreadable; /**< left out; `unreadable` was called for each */
+	int parts_repeated;	  /**< pixel-identical to another; counted once */
 	int parts_used;
-	int patches;           /**< of all parts used */
+	int patches; /**< of all parts used */
 	int bank_size;
 	int folds;
 	double overkill_wanted;
-	double overkill_stated;   /**< what the threshold promises: the larger of wanted and 1 / (parts_used + 1) */
-	double overkill_low, overkill_high; /**< Clopper-Pearson 95 % of the share of calibration parts above the threshold */
-	int parts_for_wanted;     /**< parts that would support the wanted overkill: ceil(1 / wanted) - 1 */
+	double overkill_stated; /**< what the threshold promises: the larger of wanted and 1 / (parts_used + 1) */
+	double overkill_low,
+		overkill_high;	  /**< Clopper-Pearson 95 % of the share of calibration parts above the threshold */
+	int parts_for_wanted; /**< parts that would support the wanted overkill: ceil(1 / wanted) - 1 */
 	uint32_t threshold_q8;
 	uint32_t score_min_q8, score_median_q8, score_max_q8; /**< cross-conformal scores of the good parts */
-	int odd_part;             /**< index of the part with the largest score, worth a look */
+	int odd_part;										  /**< index of the part with the largest score, worth a look */
 };
 
 /** Called for every part that cannot be read; teaching goes on without it. Called from the calling thread only. */
@@ -100,8 +101,8 @@ struct assay_recipe;
  * of features), CANCELLED, NOMEM, FORMAT/UNSUPPORTED for the network, FORMAT if a picture changes meanwhile.
  */
 int assay_teach(const struct assay_env *env, const struct assay_teach_options *options, const struct assay_parts *parts,
-                const struct assay_runner *runner, const struct assay_teach_hooks *hooks, struct assay_recipe **out,
-                struct assay_teach_report *report, struct assay_error *error);
+				const struct assay_runner *runner, const struct assay_teach_hooks *hooks, struct assay_recipe **out,
+				struct assay_teach_report *report, struct assay_error *error);
 
 /** Writes one SQLite file beside `path` and renames it there. Errors: IO, NOMEM. */
 int assay_recipe_save(const struct assay_recipe *recipe, const char *path, struct assay_error *error);
@@ -111,7 +112,8 @@ int assay_recipe_save(const struct assay_recipe *recipe, const char *path, struc
  * network; if env names one it must be the same.
  * Errors: IO, NOMEM, FORMAT (damaged; the message says where), UNSUPPORTED (a newer version), MISMATCH (another network).
  */
-int assay_recipe_open(const struct assay_env *env, const char *path, struct assay_recipe **out, struct assay_error *error);
+int assay_recipe_open(const struct assay_env *env, const char *path, struct assay_recipe **out,
+					  struct assay_error *error);
 
 /** NULL is fine. No worker of it may be in use. */
 void assay_recipe_close(struct assay_recipe *recipe);
@@ -121,7 +123,7 @@ struct assay_recipe_info {
 	const char *network_name;
 	uint8_t network_hash[ASSAY_HASH_BYTES];
 	uint8_t content_hash[ASSAY_HASH_BYTES]; /**< over everything that decides a verdict and what it was taught from */
-	int image_width_px, image_height_px;    /**< of the parts taught; of the first one if sizes differ */
+	int image_width_px, image_height_px;	/**< of the parts taught; of the first one if sizes differ */
 	int image_channels, image_depth_bits;
 	int working_width_px, working_height_px;
 	int grid_width, grid_height, feature_dim;
@@ -131,8 +133,8 @@ struct assay_recipe_info {
 	int folds;
 	const uint32_t *calibration_q8; /**< cross-conformal scores of the parts used, ascending, parts_used of them */
 	struct assay_teach_report report;
-	int64_t macs;                   /**< multiply-accumulates of the network for one image */
-	size_t workspace_bytes;         /**< one worker's memory */
+	int64_t macs;			/**< multiply-accumulates of the network for one image */
+	size_t workspace_bytes; /**< one worker's memory */
 };
 void assay_recipe_get_info(const struct assay_recipe *recipe, struct assay_recipe_info *info);
 
@@ -142,7 +144,7 @@ const char *assay_verdict_name(enum assay_verdict verdict); /**< "PASS", "FAIL",
 /** A connected place above the threshold, in image pixels. */
 struct assay_region {
 	struct assay_rect_px box;
-	int area_px;              /**< grid cells times the area of one */
+	int area_px;			  /**< grid cells times the area of one */
 	int peak_x_px, peak_y_px; /**< centre of the worst cell */
 	uint32_t peak_q8, mean_q8;
 };
@@ -153,14 +155,14 @@ struct assay_region {
 struct assay_result {
 	enum assay_verdict verdict;
 	uint32_t score_q8, threshold_q8;
-	double p_value;   /**< (1 + calibration scores >= score) / (1 + parts) */
+	double p_value;	  /**< (1 + calibration scores >= score) / (1 + parts) */
 	int region_count; /**< at most ASSAY_MAX_REGIONS, worst first; regions_total says how many there were */
 	int regions_total;
 	struct assay_region regions[ASSAY_MAX_REGIONS];
 	const uint32_t *map_q8; /**< grid_height rows of grid_width smoothed scores; 0 where masked */
 	int grid_width, grid_height;
 	struct assay_rect_px map_area; /**< the image pixels the map covers */
-	struct assay_error fault;      /**< why, if FAULT; code ASSAY_OK otherwise */
+	struct assay_error fault;	   /**< why, if FAULT; code ASSAY_OK otherwise */
 };
 
 /** One thread's workspace for one recipe; the recipe must outlive it. */
@@ -174,14 +176,14 @@ void assay_worker_close(struct assay_worker *worker);
  * Errors: NOMEM only (then the verdict is FAULT too). One worker serves one thread at a time.
  */
 int assay_inspect(struct assay_worker *worker, const struct assay_image *image, struct assay_result *result,
-                  struct assay_error *error);
+				  struct assay_error *error);
 
 /**
  * The picture with its score map over it and its regions outlined with their score; image-sized RGB8, the caller's,
  * from `allocator`. Nothing is tinted below half the threshold. Errors: NOMEM.
  */
 int assay_heatmap(const struct assay_image *image, const struct assay_result *result,
-                  const struct assay_allocator *allocator, struct assay_image *out, struct assay_error *error);
+				  const struct assay_allocator *allocator, struct assay_image *out, struct assay_error *error);
 
 #ifdef __cplusplus
 }

@@ -131,12 +131,13 @@ static void time_network(const struct assay__net *net, struct assay__plan *plan,
 		const struct assay__conv *conv = &net->nodes[i].conv;
 		double ms = spread_of(layers + (size_t)i * (size_t)runs, runs).p50;
 
-		out->layers[i] = (struct assay__bench_layer){.kernel = conv->kernel,
-													 .stride = conv->stride,
-													 .cin = conv->cin,
-													 .cout = conv->cout,
-													 .us_p50 = ms * 1e3,
-													 .gmacs = (double)assay__node_macs(net, i, size_px, size_px) / 1e6 / ms};
+		out->layers[i] =
+			(struct assay__bench_layer){.kernel = conv->kernel,
+										.stride = conv->stride,
+										.cin = conv->cin,
+										.cout = conv->cout,
+										.us_p50 = ms * 1e3,
+										.gmacs = (double)assay__node_macs(net, i, size_px, size_px) / 1e6 / ms};
 	}
 }
 

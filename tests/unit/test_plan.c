@@ -68,7 +68,7 @@ static bool has(int isa)
 }
 
 #define EACH_ISA(isa)                                                                                                  \
-	for (int isa = ASSAY_ISA_SCALAR; isa <= ASSAY_ISA_NEONDOT; isa++)                                               \
+	for (int isa = ASSAY_ISA_SCALAR; isa <= ASSAY_ISA_NEONDOT; isa++)                                                  \
 		if (has(isa))
 
 static int clamp(int v, int low, int high)

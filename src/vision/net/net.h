@@ -80,7 +80,7 @@ struct assay__map {
  * Errors: FORMAT with the byte offset (every length, index and accumulator bound is checked), UNSUPPORTED, NOMEM.
  */
 int assay__net_open(const void *bytes, size_t size_bytes, enum assay_isa isa, const struct assay_allocator *allocator,
-                    struct assay__net **out, struct assay_error *error);
+					struct assay__net **out, struct assay_error *error);
 void assay__net_close(struct assay__net *net);
 void assay__net_get_info(const struct assay__net *net, struct assay__net_info *info);
 /** Multiply-accumulates for one image of width x height. */
@@ -91,7 +91,7 @@ int64_t assay__net_macs(const struct assay__net *net, int width, int height);
  * outlive the plan; any number of plans may share it. Errors: ARGUMENT, NOMEM.
  */
 int assay__plan_open(const struct assay__net *net, int width, int height, const struct assay_allocator *allocator,
-                     struct assay__plan **out, struct assay_error *error);
+					 struct assay__plan **out, struct assay_error *error);
 void assay__plan_close(struct assay__plan *plan);
 size_t assay__plan_bytes(const struct assay__plan *plan);
 /**
