@@ -1,6 +1,6 @@
 """From the float student to the integer network: calibrate, train quantisation-aware for a while, write the .net file.
 
-    python3 quantize.py --pretrain DIR --run run/ --out ../models/base.net [--steps 2000]
+    python3 quantize.py --pretrain DIR --run run/ --out ../models/base.net [--steps 1000]
 
 Activations are u8 (hidden: zero point 0, bottlenecks: zero point 128), weights s8 per output channel.
 Scales come from least squared error on calibration views; borders and rounding are the engine's.
@@ -136,7 +136,7 @@ class Quant(nn.Module):
 def main():
     a = argparse.ArgumentParser()
     a.add_argument('--pretrain', required=True); a.add_argument('--run', required=True); a.add_argument('--out', required=True)
-    a.add_argument('--name', default='base'); a.add_argument('--steps', type=int, default=1500)
+    a.add_argument('--name', default='base'); a.add_argument('--steps', type=int, default=1000)
     a.add_argument('--batch', type=int, default=24); a.add_argument('--seed', type=int, default=1); a.add_argument('--threads', type=int, default=2)
     a.add_argument('--checkpoint', default='float.pt')
     a = a.parse_args()
