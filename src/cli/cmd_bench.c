@@ -60,10 +60,7 @@ static const struct assay__option options[] = {
 	 .max = 1000000000,
 	 .help = "then inspect this many times and tell memory at the start and at the end, which must be the same",
 	 .offset = offsetof(struct settings, soak)},
-	{.name = "json",
-	 .type = ASSAY__OPTION_FLAG,
-	 .help = "print one JSON object, to be kept and compared",
-	 .offset = offsetof(struct settings, json)},
+	ASSAY__OPTION_JSON(struct settings, json, "print one JSON object, to be kept and compared"),
 	ASSAY__OPTION_THREADS(struct settings, threads),
 };
 

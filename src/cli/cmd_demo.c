@@ -54,10 +54,7 @@ static const struct assay__option options[] = {
 	 .unit = "px",
 	 .help = "short side of the picture the network sees; larger finds smaller defects and takes longer",
 	 .offset = offsetof(struct settings, working_px)},
-	{.name = "json",
-	 .type = ASSAY__OPTION_FLAG,
-	 .help = "print one JSON object instead of the table",
-	 .offset = offsetof(struct settings, json)},
+	ASSAY__OPTION_JSON(struct settings, json, "print one JSON object instead of the table"),
 	ASSAY__OPTION_THREADS(struct settings, threads),
 };
 

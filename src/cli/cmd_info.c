@@ -20,10 +20,7 @@ struct settings {
 };
 
 static const struct assay__option options[] = {
-	{.name = "json",
-	 .type = ASSAY__OPTION_FLAG,
-	 .help = "print one JSON object",
-	 .offset = offsetof(struct settings, json)},
+	ASSAY__OPTION_JSON(struct settings, json, "print one JSON object"),
 };
 
 static const struct assay__command command = {

@@ -25,10 +25,7 @@ struct settings {
 };
 
 static const struct assay__option options[] = {
-	{.name = "json",
-	 .type = ASSAY__OPTION_FLAG,
-	 .help = "print one JSON object per picture",
-	 .offset = offsetof(struct settings, json)},
+	ASSAY__OPTION_JSON(struct settings, json, "print one JSON object per picture"),
 	{.name = "heatmap",
 	 .type = ASSAY__OPTION_PATH,
 	 .value = "DIR",

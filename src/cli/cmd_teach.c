@@ -31,10 +31,7 @@ static const struct assay__option options[] = {
 	 .help = "the recipe to write; a recipe of that name is replaced, any other file is not",
 	 .offset = offsetof(struct settings, output)},
 	ASSAY__TEACHING_OPTIONS(struct settings, teaching, "no"),
-	{.name = "json",
-	 .type = ASSAY__OPTION_FLAG,
-	 .help = "print the report as one JSON object",
-	 .offset = offsetof(struct settings, json)},
+	ASSAY__OPTION_JSON(struct settings, json, "print the report as one JSON object"),
 	ASSAY__OPTION_THREADS(struct settings, threads),
 };
 

@@ -59,6 +59,12 @@ int assay__command_misuse(const struct assay__command *command, const char *form
 		.offset = offsetof(owner, member),                                                                             \
 	}
 
+/** A row for --json, a bool field; `text` says what is printed. */
+#define ASSAY__OPTION_JSON(owner, member, text)                                                                        \
+	{                                                                                                                  \
+		.name = "json", .type = ASSAY__OPTION_FLAG, .help = text, .offset = offsetof(owner, member),                   \
+	}
+
 /** The environment of one verb: variables read, network loaded, threads started. */
 struct assay__setup {
 	struct assay_env env;			   /**< for libassay; valid until close */
