@@ -205,12 +205,22 @@ def view(rng, image, size):
 
 
 class Stream:
-    """Endless batches; half photographs, half procedural surfaces from a pool made once."""
+    """Endless batches; some photographs, some procedural surfaces from a pool. `state` goes into a checkpoint, so that a
+    stopped and continued run sees the very views it would have seen."""
 
-    def __init__(self, photos, seed, pool=500, side=288):
+    def __init__(self, photos, seed, pool=500, side=288, state=None):
+        self.photos, self.side = photos, side
         self.rng = np.random.default_rng(seed)
-        self.photos = photos
-        self.pool = [surface(self.rng, side) for _ in range(pool)]
+        self.seeds = [(seed, i) for i in range(pool)]
+        if state:
+            self.rng.bit_generator.state, self.seeds = state['rng'], list(state['seeds'])
+        self.pool = [self._surface(s) for s in self.seeds]
+
+    def _surface(self, seed):
+        return surface(np.random.default_rng(seed), self.side)
+
+    def state(self):
+        return dict(rng=self.rng.bit_generator.state, seeds=list(self.seeds))
 
     def batch(self, count, size):
         out = np.empty((count, 3, size, size), np.uint8)
@@ -218,5 +228,7 @@ class Stream:
             pick = self.photos if self.rng.random() < 0.6 else self.pool
             out[i] = view(self.rng, pick[self.rng.integers(len(pick))], size).transpose(2, 0, 1)
         if self.rng.random() < 0.3:                  # the pool changes slowly, so it never runs dry
-            self.pool[self.rng.integers(len(self.pool))] = surface(self.rng, self.pool[0].shape[0])
+            slot = int(self.rng.integers(len(self.pool)))
+            self.seeds[slot] = (int(self.rng.integers(1 << 31)), slot)
+            self.pool[slot] = self._surface(self.seeds[slot])
         return out

@@ -1,8 +1,9 @@
 """Distil the student from MobileNetV2, on a CPU: first every block alone on its teacher's inputs, then end to end.
 
-    python3 distill.py --pretrain DIR --out run/ [--size base] [--seed 1]
+    python3 distill.py --pretrain DIR --out run/ [--size base,tiny] [--seed 1]
 
-Writes run/last.pt every 250 steps and continues from it; run/float.pt when done. Fixed seed, fixed step counts.
+Writes run/last.pt every 250 steps and continues from it exactly as if it had not been stopped; run/base.pt and run/tiny.pt
+when done. Fixed seed, fixed step counts.
 """
 import argparse
 import copy
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 
 import data
 import net
+import watch
 
 MARGIN = 16          # the teacher sees this much more on every side, so its padding stays out of the target
 CROP = 160
@@ -24,11 +26,11 @@ def args():
     a = argparse.ArgumentParser()
     a.add_argument('--pretrain', required=True, help='folder with teachers.py, its weights and photos/')
     a.add_argument('--out', required=True)
-    a.add_argument('--size', default='base', choices=sorted(net.SIZES))
+    a.add_argument('--size', default='base,tiny', help='students to train side by side, from one teacher and one stream')
     a.add_argument('--seed', type=int, default=1)
     a.add_argument('--batch', type=int, default=24)
-    a.add_argument('--block-steps', type=int, default=2000)
-    a.add_argument('--steps', type=int, default=7000)
+    a.add_argument('--block-steps', type=int, default=1500)
+    a.add_argument('--steps', type=int, default=5500)
     a.add_argument('--threads', type=int, default=2)
     return a.parse_args()
 
@@ -67,25 +69,64 @@ def chain_losses(student, x, maps):
     return out
 
 
+class Run:
+    """One student on its way, with its average and its optimiser."""
+
+    def __init__(self, size, seed):
+        torch.manual_seed(seed)
+        self.size = size
+        self.student = net.Student(size).to(memory_format=torch.channels_last)
+        self.smooth = copy.deepcopy(self.student)
+        self.adam = torch.optim.Adam(self.student.parameters(), lr=1e-3)
+        self.seen = {}
+
+    def save(self):
+        return dict(student=self.student.state_dict(), smooth=self.smooth.state_dict(), adam=self.adam.state_dict(), seen=self.seen)
+
+    def load(self, s):
+        self.student.load_state_dict(s['student']); self.smooth.load_state_dict(s['smooth']); self.adam.load_state_dict(s['adam'])
+        self.seen = s['seen']
+
+    def step(self, x, maps, alone, rate, keep):
+        for g in self.adam.param_groups:
+            g['lr'] = rate
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            losses = (block_losses if alone else chain_losses)(self.student, x, maps)
+        loss = sum((1.0 if alone or k in net.TAPS else 0.3) * v for k, v in losses.items())
+        self.adam.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
+        self.adam.step()
+        with torch.no_grad():
+            for p, q in zip(self.smooth.parameters(), self.student.parameters()):
+                p.mul_(keep).add_(q, alpha=1 - keep)
+        for k, v in losses.items():
+            self.seen[k] = self.seen.get(k, v.item()) * 0.98 + 0.02 * v.item()
+
+    def maps(self, x):
+        keys = [b[0] for b in self.student.spec['blocks']]
+        return [y for k, y in zip(keys, self.smooth((x - 128) / 128)) if k in net.TAPS]
+
+
 def main():
     a = args()
-    os.makedirs(a.out, exist_ok=True)
-    torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
+    sizes = a.size.split(',')
+    os.makedirs(a.out, exist_ok=True)
     photos = data.load_photos(os.path.join(a.pretrain, 'photos'))
     teacher = net.Teacher(a.pretrain)
-    student = net.Student(a.size).to(memory_format=torch.channels_last)
-    smooth = copy.deepcopy(student)
-    adam = torch.optim.Adam(student.parameters(), lr=1e-3)
-    step, seen = 0, {}
-    last = os.path.join(a.out, 'last.pt')
+    runs = [Run(size, a.seed) for size in sizes]
+    step, last = 0, os.path.join(a.out, 'last.pt')
     if os.path.exists(last):
         s = torch.load(last, weights_only=False)
-        student.load_state_dict(s['student']); smooth.load_state_dict(s['smooth']); adam.load_state_dict(s['adam'])
-        step, seen, teacher.unit = s['step'], s['seen'], s['unit']
-        stream = data.Stream(photos, a.seed * 1000003 + step)
+        if sorted(s['runs']) != sorted(sizes):
+            raise SystemExit(f'{last}: holds {", ".join(s["runs"])}, not {a.size}; choose another --out')
+        for run in runs:
+            run.load(s['runs'][run.size])
+        step, teacher.unit = s['step'], s['unit']
+        stream = data.Stream(photos, a.seed, state=s['stream'])
     else:
-        stream = data.Stream(photos, a.seed * 1000003)
+        stream = data.Stream(photos, a.seed)
         x = torch.from_numpy(stream.batch(96, CROP + 2 * MARGIN)).float() / 255
         teacher.fit_units(x.to(memory_format=torch.channels_last), 32)
     total, began = a.block_steps + a.steps, time.time()
@@ -94,31 +135,22 @@ def main():
         t = step / a.block_steps if alone else (step - a.block_steps) / a.steps
         warm = min(1.0, (step if alone else step - a.block_steps) / 100 + 0.01)
         rate = (2e-3 if alone else 1e-3) * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * t)))
-        for g in adam.param_groups:
-            g['lr'] = rate
+        keep = min(0.998, (step + 1) / (step + 10)) if step != a.block_steps else 0.0
         x = torch.from_numpy(stream.batch(a.batch, CROP + 2 * MARGIN)).to(memory_format=torch.channels_last).float()
         maps = teacher(x / 255)
-        with torch.autocast('cpu', dtype=torch.bfloat16):
-            losses = (block_losses if alone else chain_losses)(student, (x - 128) / 128, maps)
-        loss = sum((1.0 if alone or k in net.TAPS else 0.3) * v for k, v in losses.items())
-        adam.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(student.parameters(), 5.0)
-        adam.step()
-        keep = min(0.998, (step + 1) / (step + 10)) if step != a.block_steps else 0.0
-        with torch.no_grad():
-            for p, q in zip(smooth.parameters(), student.parameters()):
-                p.mul_(keep).add_(q, alpha=1 - keep)
-        for k, v in losses.items():
-            seen[k] = seen.get(k, v.item()) * 0.98 + 0.02 * v.item()
+        for run in runs:
+            run.step((x - 128) / 128, maps, alone, rate, keep)
         step += 1
         if step % 50 == 0:
-            print(f'{step}/{total} {time.time() - began:.0f}s', ' '.join(f'{k}:{v:.3f}' for k, v in seen.items()), flush=True)
+            for run in runs:
+                print(f'{step}/{total} {time.time() - began:.0f}s {run.size}', ' '.join(f'{k}:{v:.3f}' for k, v in run.seen.items()), flush=True)
         if step % 250 == 0 or step == total:
-            torch.save(dict(student=student.state_dict(), smooth=smooth.state_dict(), adam=adam.state_dict(),
-                            step=step, seen=seen, unit=teacher.unit), last + '.new')
+            torch.save(dict(runs={r.size: r.save() for r in runs}, step=step, unit=teacher.unit, stream=stream.state()), last + '.new')
             os.replace(last + '.new', last)
-    torch.save(dict(size=a.size, state=smooth.state_dict(), unit=teacher.unit, seen=seen), os.path.join(a.out, 'float.pt'))
+        if step % 1000 == 0 and not alone:
+            print(f'{step}/{total} detection on generated parts:', ' '.join(f'{r.size} {watch.auroc(r.maps):.4f}' for r in runs), flush=True)
+    for run in runs:
+        torch.save(dict(size=run.size, state=run.smooth.state_dict(), unit=teacher.unit, seen=run.seen), os.path.join(a.out, f'{run.size}.pt'))
 
 
 if __name__ == '__main__':
