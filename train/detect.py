@@ -1,7 +1,7 @@
 """The detector in float, to compare feature networks under one detector (the product's own is in C).
 
-Per scale: brightness brought to the good parts' median, taps on the 1/8 grid, 3x3 average with zeros beyond the border, every
-channel by its deviation, greedy k-center bank, distance to the nearest, 5x5 binomial smoothing, maximum. Scales are joined
+Per scale: brightness brought to the good parts' median, taps on the 1/8 grid, 3x3 average with zeros beyond the border,
+greedy k-center bank, distance to the nearest, 5x5 binomial smoothing, maximum. Scales are joined
 by the larger of their scores in deviations of the good parts' own cross-validated scores. Prints image AUROC.
 
     python3 detect.py --pretrain DIR --data DIR --net mobilenetv2,resnet18,RUN/base.pt,RUN/base-int8.pt [--sets a,b]
@@ -124,7 +124,7 @@ class Scale:
         self.features, self.a, self.short = features, a, short
         self.luma = float(np.sort([brightness(picture(n, short)) for n in names])[(len(names) - 1) // 2]) if a.exposure else None
         goods = [self.cells(n) for n in names]
-        self.weight = 1 / torch.cat([g.reshape(-1, g.shape[-1]) for g in goods]).std(0).clamp_min(1e-3)
+        self.weight = torch.cat([g.reshape(-1, g.shape[-1]) for g in goods]).std(0).clamp_min(1e-3) ** -a.power
         goods = [(g * self.weight).half() for g in goods]
         self.bank = self.choose(goods)
         held = []
@@ -157,6 +157,7 @@ def main():
     a.add_argument('--bads', type=int, default=160); a.add_argument('--bank', type=int, default=1000)
     a.add_argument('--box', type=int, default=3); a.add_argument('--folds', type=int, default=3)
     a.add_argument('--border', default='zero', choices=('replicate', 'reflect', 'zero'))
+    a.add_argument('--power', type=float, default=0.0, help='0: channels as the network gives them, 1: each by its deviation on the good parts')
     a.add_argument('--exposure', type=int, default=1); a.add_argument('--threads', type=int, default=2)
     a = a.parse_args()
     torch.set_num_threads(a.threads)
