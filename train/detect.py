@@ -1,16 +1,17 @@
-"""The detector in float, to compare feature networks under one detector (the product's own is in C).
+"""Feature networks in float, teachers and students, under the product's own detector (bench/detect, in C).
 
-Per scale: brightness brought to the good parts' median, taps on the 1/8 grid, 3x3 average with zeros beyond the border,
-greedy k-center bank, distance to the nearest, 5x5 binomial smoothing, maximum. Scales are joined
-by the larger of their scores in deviations of the good parts' own cross-validated scores. Prints image AUROC.
+Pictures are resized, brought to the good parts' brightness and run here; taps meet on the 1/8 grid, averaged over 3x3 cells with zeros
+beyond the border, and are handed over as s8. Bank, folds, smoothing and the joining of scales are the product's. Prints image AUROC.
 
-    python3 detect.py --pretrain DIR --data DIR --net mobilenetv2,resnet18,RUN/base.pt,RUN/base-int8.pt [--sets a,b]
+    python3 detect.py --build BUILD --pretrain DIR --data DIR --net mobilenetv2,resnet18,RUN/base.pt,RUN/base-int8.pt [--sets a,b]
 
 A network is a teacher's name, a float student (distill.py) or its integer form (quantize.py, held on the integer grid).
 """
 import argparse
 import os
+import subprocess
 import sys
+import tempfile
 import time
 
 import cv2
@@ -20,6 +21,7 @@ import torch.nn.functional as F
 
 import net as student_net
 
+MAGIC = 0x54414546
 SETS = ('castings', 'bottle', 'metal_nut', 'cookies', 'magnetic_tile')
 
 
@@ -49,7 +51,7 @@ class Features:
     def __init__(self, name, pretrain):
         sys.path.insert(0, pretrain)
         import teachers
-        self.kind = name
+        self.kind, self.unit = name, None
         if name in ('mobilenetv2', 'resnet18'):
             self.net = teachers.load(name)
             self.taps = ('s4', 's8', 's16b') if name == 'mobilenetv2' else ('layer1', 'layer2', 'layer3')
@@ -57,11 +59,15 @@ class Features:
             s = torch.load(name, weights_only=False)
             self.net = student_net.Student(s.get('size', 'base')).eval()
             self.net.load_state_dict(s['state'])
+            self.unit = 1 / 24                       # students speak in deviations already
             self.keys = [b[0] for b in self.net.spec['blocks']]
             if 'steps' in s:
                 import quantize
                 self.net = quantize.Quant(self.net)
                 self.net.steps = s['steps']
+
+    def dim(self):
+        return sum(m.shape[1] for m in self.maps(torch.zeros(1, 3, 64, 64)))
 
     @torch.no_grad()
     def maps(self, x):
@@ -117,65 +123,45 @@ def auroc(good, bad):
     return (r[len(good):].sum() - len(bad) * (len(bad) - 1) / 2) / (len(good) * len(bad))
 
 
-class Scale:
-    """One working size: features of a set's pictures, a bank, and how good parts score that no bank has seen."""
+def write(path, features, taught, good, bad, short, a):
+    """One scale of a set for bench/detect: every picture's cells as s8. One unit for all channels, from the good parts."""
+    luma = float(np.sort([brightness(picture(n, short)) for n in taught])[(len(taught) - 1) // 2]) if a.exposure else None
 
-    def __init__(self, features, names, a, short):
-        self.features, self.a, self.short = features, a, short
-        self.luma = float(np.sort([brightness(picture(n, short)) for n in names])[(len(names) - 1) // 2]) if a.exposure else None
-        goods = [self.cells(n) for n in names]
-        self.weight = torch.cat([g.reshape(-1, g.shape[-1]) for g in goods]).std(0).clamp_min(1e-3) ** -a.power
-        goods = [(g * self.weight).half() for g in goods]
-        self.bank = self.choose(goods)
-        held = []
-        for k in range(a.folds):
-            bank = self.choose([g for i, g in enumerate(goods) if i % a.folds != k])
-            held += [self.score(g.float(), bank) for g in goods[k::a.folds]]
-        self.mean, self.deviation = np.mean(held), max(np.std(held), np.mean(held) / 50)
+    def cells(name):
+        return torch.cat(grid(features.maps(picture(name, short, luma)), a.box, a.border), 1)[0].permute(1, 2, 0)
 
-    def cells(self, name):
-        maps = self.features.maps(picture(name, self.short, self.luma))
-        return torch.cat(grid(maps, self.a.box, self.a.border), 1)[0].permute(1, 2, 0)
-
-    def choose(self, goods):
-        x = torch.cat([g.reshape(-1, g.shape[-1]) for g in goods]).float()
-        return x[k_center(x, self.a.bank)]
-
-    @staticmethod
-    def score(cells, bank):
-        return float(smooth(nearest(cells.reshape(-1, cells.shape[-1]), bank).reshape(cells.shape[:2])).max())
-
-    def judge(self, name):
-        return (self.score(self.cells(name) * self.weight, self.bank) - self.mean) / self.deviation
+    if features.unit is None:
+        some = torch.cat([cells(n).reshape(-1) for n in taught[::max(1, len(taught) // 40)]])
+        features.unit = float(some.std()) / a.step
+    with open(path, 'wb') as f:
+        f.write(np.array([MAGIC, features.dim(), len(taught), len(good), len(bad)], '<i4').tobytes())
+        for n in taught + good + bad:
+            c = (cells(n) / features.unit).round().clamp(-127, 127).to(torch.int8).numpy()
+            f.write(np.array([c.shape[1], c.shape[0]], '<i4').tobytes() + c.tobytes())
 
 
 def main():
     a = argparse.ArgumentParser()
-    a.add_argument('--pretrain', required=True); a.add_argument('--data', required=True)
+    a.add_argument('--pretrain', required=True); a.add_argument('--data', required=True); a.add_argument('--build', required=True)
     a.add_argument('--net', default='mobilenetv2'); a.add_argument('--sets', default=','.join(SETS))
-    a.add_argument('--scales', default='160,320'); a.add_argument('--goods', type=int, default=100)
-    a.add_argument('--bads', type=int, default=160); a.add_argument('--bank', type=int, default=1000)
-    a.add_argument('--box', type=int, default=3); a.add_argument('--folds', type=int, default=3)
+    a.add_argument('--scales', default='160,320'); a.add_argument('--box', type=int, default=3)
+    a.add_argument('--goods', type=int, default=0, help='at most so many good parts to teach from; 0: all')
     a.add_argument('--border', default='zero', choices=('replicate', 'reflect', 'zero'))
-    a.add_argument('--power', type=float, default=0.0, help='0: channels as the network gives them, 1: each by its deviation on the good parts')
+    a.add_argument('--step', type=float, default=16, help='feature steps in one deviation of a teacher\'s channels')
     a.add_argument('--exposure', type=int, default=1); a.add_argument('--threads', type=int, default=2)
     a = a.parse_args()
     torch.set_num_threads(a.threads)
     for net_name in a.net.split(','):
-        f = Features(net_name, a.pretrain)
         for name in a.sets.split(','):
-            t0, root = time.time(), os.path.join(a.data, name)
+            f, t0, root = Features(net_name, a.pretrain), time.time(), os.path.join(a.data, name)
             bad = [n for d in sorted(os.listdir(f'{root}/test')) if d != 'good' for n in listing(f'{root}/test/{d}', 0)]
-            if len(bad) > a.bads:
-                bad = [bad[i] for i in sorted(np.random.default_rng(0).permutation(len(bad))[:a.bads])]
             taught, good = listing(f'{root}/train/good', a.goods), listing(f'{root}/test/good', 0)
-            z = []
-            for short in a.scales.split(','):
-                scale = Scale(f, taught, a, int(short))
-                z.append([[scale.judge(n) for n in group] for group in (good, bad)])
-            each = ' '.join(f'{s}: {auroc(*v):.4f}' for s, v in zip(a.scales.split(','), z))
-            joined = [np.max([v[k] for v in z], 0) for k in (0, 1)]
-            print(f'{os.path.basename(net_name)} {name} {len(taught)}+{len(good)}/{len(bad)} joined {auroc(*joined):.4f} ({each}) {time.time() - t0:.0f}s', flush=True)
+            with tempfile.TemporaryDirectory() as folder:
+                paths = [os.path.join(folder, f'{s}.bin') for s in a.scales.split(',')]
+                for path, short in zip(paths, a.scales.split(',')):
+                    write(path, f, taught, good, bad, int(short), a)
+                out = subprocess.run([os.path.join(a.build, 'bench', 'detect')] + paths, check=True, capture_output=True, text=True).stdout
+            print(f'{os.path.basename(net_name)} {name} {len(taught)}+{len(good)}/{len(bad)} {out.strip()} {time.time() - t0:.0f}s', flush=True)
 
 
 if __name__ == '__main__':
