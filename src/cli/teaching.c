@@ -111,6 +111,9 @@ int assay__teaching_run(const struct assay__setup *setup, const struct assay__te
 	struct assay_error error;
 	struct assay_teach_options options = {
 		.working_px = settings->working_px,
+		.smallest_defect_px = settings->smallest_defect_px,
+		.no_exposure = !settings->exposure,
+		.light_tolerance = settings->light_tolerance > 0 ? settings->light_tolerance : -1,
 		.bank_size = settings->bank_size,
 		.folds = settings->folds,
 		.overkill = settings->overkill,

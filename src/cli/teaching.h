@@ -11,11 +11,11 @@
 #include "cli/files.h"
 
 struct assay__teaching_settings {
-	int working_px, bank_size, folds, white_level;
-	double overkill;
+	int working_px, smallest_defect_px, bank_size, folds, white_level;
+	double overkill, light_tolerance;
 	struct assay_rect_px roi;
 	const char *mask;
-	bool grey, scale;
+	bool grey, scale, exposure;
 };
 
 /** The rows of an option table for a field `member` of `owner` that is a struct assay__teaching_settings. */
@@ -33,14 +33,36 @@ struct assay__teaching_settings {
 		 .fallback = scale_fallback,                                                                                   \
 		 .help = "accept pictures of differing sizes, each scaled by its own short side",                              \
 		 .offset = offsetof(owner, member.scale)},                                                                     \
+		{.name = "smallest-defect",                                                                                    \
+		 .type = ASSAY__OPTION_PIXELS,                                                                                 \
+		 .min = 1,                                                                                                     \
+		 .max = 4096,                                                                                                  \
+		 .unit = "px",                                                                                                 \
+		 .help = "length of the smallest defect to find, in pixels of the picture; parts are then also judged at a "   \
+				 "scale where it covers 8 px, as far as the picture has them. Without it at two scales, short sides "  \
+				 "of 160 and 320 px",                                                                                  \
+		 .offset = offsetof(owner, member.smallest_defect_px)},                                                        \
 		{.name = "working-size",                                                                                       \
 		 .type = ASSAY__OPTION_PIXELS,                                                                                 \
-		 .fallback = "256",                                                                                            \
 		 .min = 64,                                                                                                    \
-		 .max = 1024,                                                                                                  \
+		 .max = 2048,                                                                                                  \
 		 .unit = "px",                                                                                                 \
-		 .help = "short side of the picture the network sees; larger finds smaller defects and takes longer",          \
+		 .help = "judge at one scale only, with this short side of the picture that the network sees",                 \
 		 .offset = offsetof(owner, member.working_px)},                                                                \
+		{.name = "exposure",                                                                                           \
+		 .type = ASSAY__OPTION_FLAG,                                                                                   \
+		 .fallback = "yes",                                                                                            \
+		 .help =                                                                                                       \
+			 "bring every picture to the mean brightness of the good parts, so that drifting light does not count",    \
+		 .offset = offsetof(owner, member.exposure)},                                                                  \
+		{.name = "light-tolerance",                                                                                    \
+		 .type = ASSAY__OPTION_PERCENT,                                                                                \
+		 .fallback = "20%",                                                                                            \
+		 .min = 0,                                                                                                     \
+		 .max = 1,                                                                                                     \
+		 .help = "how much brighter the light may become: parts with places that so much light would make plain "      \
+				 "white are taught in that light too; 0 for none, and none with --no-exposure",                        \
+		 .offset = offsetof(owner, member.light_tolerance)},                                                           \
 		{.name = "bank",                                                                                               \
 		 .type = ASSAY__OPTION_INT,                                                                                    \
 		 .fallback = "2000",                                                                                           \
