@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "assay/recipe.h"
+#include "base/json.h"
 #include "cli/common.h"
 #include "cli/files.h"
 
@@ -128,6 +129,18 @@ int assay__recipe_use(const struct assay__setup *setup, const char *path, struct
 
 /** The risk that a sample of this size supports, as a sentence without a full stop. `out` gets at most 200 bytes. */
 void assay__teaching_risk(const struct assay_teach_report *report, char out[200]);
+
+/** The sizes at which a recipe judges: "160 x 160 and 320 x 320 px". `out` gets at most 100 bytes. */
+void assay__scales_text(const struct assay_recipe_info *info, char out[100]);
+
+/** What light does to a verdict, as a sentence without a full stop. `out` gets at most 200 bytes. */
+void assay__light_text(const struct assay_recipe_info *info, char out[200]);
+
+/** What the smallest defect is worth at the finest scale; prints nothing without one. */
+void assay__print_defect(const struct assay_recipe_info *info);
+
+/** The members smallest_defect (null without one), exposure, light_tolerance, parts_brightened and scales. */
+void assay__write_scales(struct assay__json *json, const struct assay_recipe_info *info);
 
 /** The message of `error` without the "path: " it may start with. */
 const char *assay__reason(const struct assay_error *error, const char *path);
