@@ -28,7 +28,9 @@ int assay__teach_failure(const struct assay__teach *t, struct assay_error *error
 static int take_up(struct assay__teach *t, struct assay__part *part, int worker, struct assay_image *image, bool *owned)
 {
 	int rc = assay__workspace_shape(t->spaces[worker], &part->shape, &part->error);
-	if (rc == 0)
+	if (rc)
+		assay__fail_prefix(&part->error, "%s", t->offered->name(t->offered->ctx, part->index));
+	else
 		rc = assay__part_picture(t->offered, part, t->allocator, image, owned, &part->error);
 	part->error.code = rc;
 	return rc;
