@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/teaching.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/text.h"
+#include "cli/fields.h"
 #include "cli/progress.h"
 
 struct job {
@@ -111,6 +113,9 @@ int assay__teaching_run(const struct assay__setup *setup, const struct assay__te
 	struct assay_error error;
 	struct assay_teach_options options = {
 		.working_px = settings->working_px,
+		.smallest_defect_px = settings->smallest_defect_px,
+		.no_exposure = !settings->exposure,
+		.light_tolerance = settings->light_tolerance > 0 ? settings->light_tolerance : -1,
 		.bank_size = settings->bank_size,
 		.folds = settings->folds,
 		.overkill = settings->overkill,
@@ -168,4 +173,70 @@ void assay__teaching_risk(const struct assay_teach_report *report, char out[200]
 				 stated, wanted, report->parts_for_wanted);
 	else
 		snprintf(out, 200, "%d good parts support the wanted overkill of %s %%", report->parts_used, wanted);
+}
+
+void assay__scales_text(const struct assay_recipe_info *info, char out[100])
+{
+	size_t at = 0;
+
+	out[0] = '\0';
+	for (int i = 0; i < info->scale_count; i++) {
+		const struct assay_scale_info *scale = &info->scales[i];
+		const char *between = i == 0 ? "" : i == info->scale_count - 1 ? " and " : ", ";
+
+		snprintf(out + at, 100 - at, "%s%d x %d", between, scale->working_width_px, scale->working_height_px);
+		at = strlen(out);
+	}
+	snprintf(out + at, 100 - at, " px");
+}
+
+void assay__light_text(const struct assay_recipe_info *info, char out[200])
+{
+	char percent[ASSAY__NUMBER_CHARS];
+
+	assay__text_from_double(info->light_tolerance * 100, 2, percent);
+	if (!info->exposure)
+		snprintf(out, 200, "left as it is");
+	else if (info->light_tolerance == 0)
+		snprintf(out, 200, "brought to the mean of the good parts");
+	else
+		snprintf(out, 200, "brought to the mean of the good parts; %d of them taught %s %% brighter too",
+				 info->report.parts_brightened, percent);
+}
+
+/* Shrinks as the finest scale does. */
+static double defect_covers_px(const struct assay_recipe_info *info)
+{
+	return (double)info->smallest_defect_px * info->working_height_px / info->roi.height;
+}
+
+void assay__print_defect(const struct assay_recipe_info *info)
+{
+	if (info->smallest_defect_px)
+		printf("defects       from %d px, %.1f px at the finest scale\n", info->smallest_defect_px,
+			   defect_covers_px(info));
+}
+
+void assay__write_scales(struct assay__json *json, const struct assay_recipe_info *info)
+{
+	assay__field_double(json, "smallest_defect", info->smallest_defect_px ? info->smallest_defect_px : NAN);
+	assay__field_bool(json, "exposure", info->exposure);
+	assay__field_double(json, "light_tolerance", info->light_tolerance);
+	assay__field_int(json, "parts_brightened", info->report.parts_brightened);
+	assay__json_key(json, "scales");
+	assay__json_array(json);
+	for (int i = 0; i < info->scale_count; i++) {
+		const struct assay_scale_info *scale = &info->scales[i];
+
+		assay__json_object(json);
+		assay__field_int(json, "working_width", scale->working_width_px);
+		assay__field_int(json, "working_height", scale->working_height_px);
+		assay__field_int(json, "grid_width", scale->grid_width);
+		assay__field_int(json, "grid_height", scale->grid_height);
+		assay__field_int(json, "bank_size", scale->bank_size);
+		assay__field_score(json, "mean", scale->mean_q8);
+		assay__field_score(json, "sd", scale->sd_q8);
+		assay__json_object_end(json);
+	}
+	assay__json_array_end(json);
 }

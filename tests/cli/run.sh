@@ -57,7 +57,7 @@ says out "look at it" "teach names the odd part"
 says out "assay inspect part.assay" "teach says what to do next"
 exits 0 "teach --json" "$assay" teach -o again.assay $quick --json good
 hash=$(get content_hash <out)
-same "teach --json keys" "$("$jsonl" keys <out)" "recipe parts_offered parts_used parts_repeated parts_unreadable unreadable width height working_width working_height patches bank_size folds threshold score_min score_median score_max overkill_wanted overkill_stated overkill_low overkill_high parts_for_wanted odd_part content_hash seconds"
+same "teach --json keys" "$("$jsonl" keys <out)" "recipe parts_offered parts_used parts_repeated parts_unreadable unreadable width height working_width working_height smallest_defect exposure light_tolerance parts_brightened scales patches bank_size folds threshold score_min score_median score_max overkill_wanted overkill_stated overkill_low overkill_high parts_for_wanted odd_part content_hash seconds"
 same "teach --json counts" "$(get parts_used <out) $(get width <out) $(get parts_for_wanted <out)" "24 128 199"
 exits 0 "teach in another order on one thread" "$assay" teach -o other.assay $quick --threads 1 --json \
 	$(ls -r good/*.png)
@@ -87,6 +87,19 @@ says err "wide.png" "mixed sizes: the message names the picture"
 exits 0 "teach --scale takes mixed sizes" "$assay" teach -o scale.assay $quick --scale good wide.png
 exits 2 "teach refuses mixed channels" "$assay" teach -o x.assay $quick good colour.png
 check "no recipe is left behind by refused sets" test ! -e x.assay
+exits 64 "a light tolerance that cannot be is a usage error" "$assay" teach -o x.assay --light-tolerance 200% good
+exits 2 "teach refuses a working size beside a smallest defect" "$assay" teach -o x.assay $quick --smallest-defect 9 good
+says err "give one of them" "a working size beside a smallest defect: the reason"
+exits 0 "teach at the usual scales" "$assay" teach -o usual.assay --bank 512 --folds 2 --light-tolerance 0 good/00*.png
+says out "judged at 160 x 160 and 320 x 320 px" "teach tells the scales"
+exits 0 "info of several scales" "$assay" info usual.assay
+says out "40 x 40 places" "info tells every scale"
+says out "brought to the mean of the good parts" "info tells what is done about light"
+exits 0 "info --json of several scales" "$assay" info usual.assay --json
+says out '"scales":[{"working_width":160' "info --json lists the scales"
+exits 0 "inspect at several scales" "$assay" inspect usual.assay good/001.png
+exits 0 "teach --no-exposure" "$assay" teach -o plain.assay $quick --no-exposure good
+says out "left as it is" "teach tells that light is left"
 exits 0 "teach --roi" "$assay" teach -o roi.assay $quick --roi 16,16,96,96 good
 exits 2 "teach refuses a region outside the pictures" "$assay" teach -o x.assay $quick --roi 100,100,96,96 good
 exits 2 "teach refuses a mask that does not fit" "$assay" teach -o x.assay $quick --mask wide.png good

@@ -92,7 +92,15 @@ int64_t assay__net_macs(const struct assay__net *net, int width, int height);
  */
 int assay__plan_open(const struct assay__net *net, int width, int height, const struct assay_allocator *allocator,
 					 struct assay__plan **out, struct assay_error *error);
+/**
+ * As above, in the buffers of `lender` (nullable, of the same network) if they are large enough. The lender must outlive
+ * the plan; a run of either makes the maps of the other's last run invalid, and the two run one after the other.
+ */
+int assay__plan_open_beside(const struct assay__net *net, int width, int height, const struct assay__plan *lender,
+							const struct assay_allocator *allocator, struct assay__plan **out,
+							struct assay_error *error);
 void assay__plan_close(struct assay__plan *plan);
+/** Borrowed buffers are not counted. */
 size_t assay__plan_bytes(const struct assay__plan *plan);
 /**
  * Where to put the image: 4 bytes a pixel, R G B and one ignored; rows *row_bytes apart. A run uses this memory up:
