@@ -343,7 +343,8 @@ static int import(const struct settings *settings, const struct assay__import_op
 	assay__progress_close(&progress);
 	if (rc) {
 		status = assay__say_error(&error);
-		return status;
+		/* of the pictures; the options were checked */
+		return rc == ASSAY_E_ARGUMENT ? ASSAY__EXIT_FAULT : status;
 	}
 	status = write_network(settings->output, bytes, size_bytes);
 	if (!status && settings->json)
