@@ -11,6 +11,7 @@
 #define SAMPLES 2048 /* of each tensor of each picture */
 #define STEPS 31
 #define LEAST_STEP 0.25	 /* of the step that reaches the largest value */
+#define LARGEST 1e15f	 /* of the values of a usable map */
 #define FEATURE_STEPS 24 /* of one deviation */
 #define WHITE_LEVEL 65535
 #define MAX_MEMORY_BYTES ((size_t)2 << 30)
@@ -19,6 +20,7 @@
 struct seen {
 	int index; /* as offered */
 	struct assay_error error;
+	bool wild; /* not the picture's fault: the model gives no numbers for it */
 	int width_px, height_px;
 	float *samples; /* SAMPLES of each tensor; the picture itself has none */
 	double *sums;	/* of each channel of each tap: values, squares */
@@ -104,6 +106,36 @@ static void note_maps(const struct assay__calibration *c, struct seen *seen, con
 	}
 }
 
+static size_t sums_of(const struct assay__model *model)
+{
+	size_t count = 0;
+	for (int i = 0; i < model->tap_count; i++)
+		count += 2 * (size_t)assay__model_channels(model, model->taps[i]);
+	return count;
+}
+
+/* Were these numbers that can be written in integers? */
+static void check_tame(const struct assay__calibration *c, struct seen *seen)
+{
+	const size_t count = (size_t)c->model->layer_count * SAMPLES, sums = sums_of(c->model);
+	size_t i = 0;
+
+	for (; i < count; i++)
+		if (!(fabsf(seen->samples[i]) < LARGEST))
+			break;
+	for (size_t k = 0; k < sums; k++)
+		if (!isfinite(seen->sums[k]))
+			seen->wild = true;
+	seen->wild = seen->wild || i < count;
+	if (seen->wild)
+		assay__fail(
+			&seen->error, ASSAY_E_UNSUPPORTED, -1,
+			"the model's values for %s grow beyond all measure, near \"%s\"; are --mean, --std and --white what "
+			"it was trained with?",
+			c->pictures->name(c->pictures->ctx, seen->index),
+			c->model->layers[i < count ? i / SAMPLES : (size_t)c->model->layer_count - 1].name);
+}
+
 static void look(void *arg, int index, int worker)
 {
 	const struct assay__calibration *c = arg;
@@ -123,6 +155,7 @@ static void look(void *arg, int index, int worker)
 			assay__prep_run(prep, &image, pixels, row_bytes);
 			assay__model_run(c->model, pixels, row_bytes, seen->width_px, seen->height_px, memory, maps);
 			note_maps(c, seen, maps);
+			check_tame(c, seen);
 		} else {
 			assay__fail(&seen->error, ASSAY_E_NOMEM, -1, "no memory for the model: %zu bytes for %d x %d pixels",
 						floats, seen->width_px, seen->height_px);
@@ -132,14 +165,6 @@ static void look(void *arg, int index, int worker)
 	}
 	assay__prep_close(prep);
 	assay_image_free(&image, c->allocator);
-}
-
-static size_t sums_of(const struct assay__model *model)
-{
-	size_t count = 0;
-	for (int i = 0; i < model->tap_count; i++)
-		count += 2 * (size_t)assay__model_channels(model, model->taps[i]);
-	return count;
 }
 
 /* Room for what is noted of each picture. */
@@ -171,10 +196,10 @@ static int sift(struct assay__calibration *c, struct assay__import_report *repor
 
 	for (int i = 0; i < c->count; i++) {
 		const struct assay_error *why = &c->seen[i].error;
-		if (why->code == ASSAY_E_NOMEM) {
+		if (why->code == ASSAY_E_NOMEM || c->seen[i].wild) {
 			if (error)
 				*error = *why;
-			return ASSAY_E_NOMEM;
+			return why->code;
 		}
 		if (why->code && hooks && hooks->unreadable)
 			hooks->unreadable(hooks->ctx, c->seen[i].index, why);
