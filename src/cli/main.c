@@ -22,6 +22,7 @@ static const struct verb verbs[] = {
 	{"inspect", "judge pictures with a recipe", assay__cmd_inspect},
 	{"eval", "measure how well a data set is judged", assay__cmd_eval},
 	{"info", "tell what is in a recipe", assay__cmd_info},
+	{"import", "make a network of an ONNX model and pictures", assay__cmd_import},
 	{"bench", "measure how fast this machine is", assay__cmd_bench},
 	{"demo", "render a virtual line, teach, inspect and report; needs no hardware", assay__cmd_demo},
 };

@@ -5,12 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/text.h"
 #include "cli/fields.h"
 #include "cli/progress.h"
+#include "vision/net/net.h"
 
 struct job {
 	const struct assay__files *files;
@@ -79,8 +81,35 @@ static void free_left_out(struct assay__left_out *left_out, int count)
 	free(left_out);
 }
 
-static int teach(const struct assay__setup *setup, const struct assay_teach_options *options, struct job *job,
-				 struct assay__teaching *teaching, struct assay_error *error)
+int assay__network_use(const char *network, struct assay_env *env, void **bytes)
+{
+	struct assay__nearest nearest = {.given = network};
+	const void *builtin = assay__net_builtin_find(network, &env->network_size_bytes);
+	int status;
+
+	*bytes = NULL;
+	if (builtin) {
+		env->network = builtin;
+		return 0;
+	}
+	if (!strchr(network, '/') && access(network, F_OK)) {
+		for (int i = 0; assay__net_builtin_name(i); i++)
+			assay__nearest_try(&nearest, assay__net_builtin_name(i));
+		if (nearest.best) {
+			assay__say("--network: there is no file %s; did you mean the network built in as %s?", network,
+					   nearest.best);
+			return ASSAY__EXIT_IO;
+		}
+	}
+	status = assay__file_read("--network", network, "a .net file", bytes, &env->network_size_bytes);
+	if (!status)
+		env->network = *bytes;
+	return status;
+}
+
+static int teach(const struct assay__setup *setup, const struct assay_env *env,
+				 const struct assay_teach_options *options, struct job *job, struct assay__teaching *teaching,
+				 struct assay_error *error)
 {
 	struct assay_parts parts = {job->files->count, load_part, name_part, job};
 	struct assay_teach_hooks hooks = {.unreadable = note_unreadable, .ctx = job};
@@ -90,7 +119,7 @@ static int teach(const struct assay__setup *setup, const struct assay_teach_opti
 
 	assay__progress_open(&progress);
 	hooks.progress = progress.progress;
-	rc = assay_teach(&setup->env, options, &parts, setup->runner, &hooks, &teaching->recipe, &teaching->report, error);
+	rc = assay_teach(env, options, &parts, setup->runner, &hooks, &teaching->recipe, &teaching->report, error);
 	assay__progress_close(&progress);
 	teaching->seconds = (double)(assay__clock_us() - start_us) / 1e6;
 	if (job->left_out_count)
@@ -124,17 +153,21 @@ int assay__teaching_run(const struct assay__setup *setup, const struct assay__te
 		.scale = settings->scale,
 		.white_level = settings->white_level,
 	};
-	int rc = 0;
+	struct assay_env env = setup->env;
+	int rc = settings->network ? assay__network_use(settings->network, &env, &result.network) : 0;
 
+	if (rc)
+		return rc;
 	if (settings->mask) {
 		rc = assay_image_load(settings->mask, setup->env.allocator, &mask, &error);
 		options.mask = &mask;
 	}
 	if (!rc)
-		rc = teach(setup, &options, &job, &result, &error);
+		rc = teach(setup, &env, &options, &job, &result, &error);
 	assay_image_free(&mask, setup->env.allocator);
 	if (rc) {
 		free_left_out(job.left_out, job.left_out_count);
+		assay__free(NULL, result.network);
 		assay__say_error(&error);
 		return rc == ASSAY_E_NOMEM ? ASSAY__EXIT_INTERNAL : ASSAY__EXIT_FAULT;
 	}
@@ -148,6 +181,7 @@ void assay__teaching_close(struct assay__teaching *teaching)
 {
 	assay_recipe_close(teaching->recipe);
 	free_left_out(teaching->left_out, teaching->left_out_count);
+	assay__free(NULL, teaching->network);
 	*teaching = (struct assay__teaching){0};
 }
 

@@ -16,6 +16,7 @@ struct assay__teaching_settings {
 	double overkill, light_tolerance;
 	struct assay_rect_px roi;
 	const char *mask;
+	const char *network; /**< a name built in, or a file; NULL: ASSAY_NET, else the default */
 	bool grey, scale, exposure;
 };
 
@@ -87,6 +88,12 @@ struct assay__teaching_settings {
 		 .value = "FILE",                                                                                              \
 		 .help = "a picture of the same size as the parts; where it is black, nothing is judged",                      \
 		 .offset = offsetof(owner, member.mask)},                                                                      \
+		{.name = "network",                                                                                            \
+		 .type = ASSAY__OPTION_PATH,                                                                                   \
+		 .value = "base|FILE",                                                                                         \
+		 .help = "what looks at the pictures: a network built in, by name, or a .net file (assay import makes one); "  \
+				 "without it ASSAY_NET, else base. The recipe carries it",                                             \
+		 .offset = offsetof(owner, member.network)},                                                                   \
 		{.name = "grey",                                                                                               \
 		 .type = ASSAY__OPTION_FLAG,                                                                                   \
 		 .help = "judge colour pictures as grey",                                                                      \
@@ -96,6 +103,12 @@ struct assay__teaching_settings {
 		.help = "for 16-bit pictures: the sample that means white, such as 4095 from a 12-bit camera",                 \
 		.offset = offsetof(owner, member.white_level)                                                                  \
 	}
+
+/**
+ * Puts the network that a name or a file means into *env; *bytes, if not NULL, must be given to assay__free(NULL, ...)
+ * after everything opened with env. Returns 0, or the exit status after saying what is wrong.
+ */
+int assay__network_use(const char *network, struct assay_env *env, void **bytes);
 
 /** A part that was left out, and why. */
 struct assay__left_out {
@@ -110,6 +123,7 @@ struct assay__teaching {
 	double seconds;
 	struct assay__left_out *left_out; /**< ascending by index */
 	int left_out_count;
+	void *network; /**< bytes that the recipe borrows, or NULL */
 };
 
 /**

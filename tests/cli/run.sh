@@ -34,7 +34,7 @@ exits 64 "an unknown verb is a usage error" "$assay" teech
 says err teach "an unknown verb: the near one is named"
 exits 0 "--version" "$assay" --version
 exits 0 "--help" "$assay" --help
-for verb in teach inspect eval info; do
+for verb in teach inspect eval info import; do
 	exits 0 "$verb --help" "$assay" "$verb" --help
 	says out "Exit status" "$verb --help tells the exit status"
 	exits 64 "$verb without arguments is a usage error" "$assay" "$verb"
@@ -280,6 +280,42 @@ rm -r set/test
 exits 2 "eval without test" "$assay" eval set --recipe part.assay
 says err "test" "eval without test: the message"
 exits 2 "eval of a missing folder" "$assay" eval nowhere
+
+# --- import
+"$gen" onnx backbone.onnx
+exits 64 "import without --calibrate is a usage error" "$assay" import backbone.onnx -o x.net
+exits 64 "import --mean needs three numbers" "$assay" import backbone.onnx -o x.net --calibrate good --mean 0.5
+says err "three numbers" "import --mean: the message"
+exits 2 "import of a picture is refused" "$assay" import good/000.png -o x.net --calibrate good
+says err "ONNX" "import of a picture: the message"
+check "refusals leave no network" test ! -e x.net
+before=$(cksum <good/000.png)
+exits 64 "import -o on a picture is refused" "$assay" import backbone.onnx -o good/000.png --calibrate good
+same "import -o on a picture leaves it as it was" "$(cksum <good/000.png)" "$before"
+exits 64 "import: a tap that is none" "$assay" import backbone.onnx -o x.net --calibrate good --tap s5,s8
+says err "did you mean" "import: a near tap is named"
+exits 0 "import" "$assay" import backbone.onnx -o own.net --calibrate good --pictures 6 --working-size 128
+says out "s16: 1/16, 10 channels" "import says what it took"
+says out "dB" "import says how close the integers come"
+says out "assay teach --network own.net" "import says what to do next"
+mkdir half
+cp good/000.png good/001.png half
+: >half/zz.png
+exits 2 "import with an unreadable picture" "$assay" import backbone.onnx -o half.net --calibrate half --working-size 128 --json
+says err "zz.png" "import names the unreadable picture"
+same "import counts the unreadable picture" "$(get pictures_unreadable <out) $(get pictures_used <out)" "1 2"
+exits 0 "teach --network" "$assay" teach -o own.assay $quick --network own.net good
+exits 0 "info tells the network" "$assay" info own.assay --json
+same "info names the network imported" "$(get network <out) $(get feature_dim <out)" "own 32"
+ASSAY_NET=own.net "$assay" teach -o env.assay $quick --json good >out
+same "ASSAY_NET teaches the same recipe" "$(get content_hash <out)" "$("$assay" info own.assay --json | "$jsonl" get content_hash)"
+exits 0 "a recipe carries its network" "$assay" inspect own.assay good/000.png
+exits 0 "teach --network base" "$assay" teach -o named.assay $quick --network base --json good
+same "base is the default" "$(get content_hash <out)" "$hash"
+exits 74 "teach --network of nothing" "$assay" teach -o x.assay --network none.net good
+exits 2 "teach --network of a picture" "$assay" teach -o x.assay --network good/000.png good
+exits 74 "teach --network misspelt" "$assay" teach -o x.assay --network bsae good
+says err "base" "teach --network misspelt: the near one is named"
 
 done=yes
 conclude

@@ -110,7 +110,11 @@ uint8_t *assay__plan_input(struct assay__plan *plan, size_t *row_bytes);
 /** Runs the network; afterwards maps[0..tap_count) are valid until the next run. Allocates nothing. */
 void assay__plan_run(struct assay__plan *plan, struct assay__map maps[ASSAY__MAX_TAPS]);
 
-/** The network built into the library. */
+/** The network built into the library that is used where none is asked for. */
 const void *assay__net_builtin(size_t *size_bytes);
+/** Names of the networks built in, from index 0, which is the default; NULL past the last. */
+const char *assay__net_builtin_name(int index);
+/** The network built in under that name, or NULL with *size_bytes untouched. */
+const void *assay__net_builtin_find(const char *name, size_t *size_bytes);
 
 #endif
