@@ -63,7 +63,7 @@ static int align_of(const struct assay__model *model)
 static int open_picture(const struct assay__calibration *c, struct seen *seen, struct assay_image *image,
 						struct assay__prep **prep)
 {
-	const struct assay__view view = {.working_px = c->options->working_px, .white_level = WHITE_LEVEL};
+	const struct assay__view view = {.white_level = WHITE_LEVEL};
 	struct assay__geometry geometry;
 	struct assay_error *error = &seen->error;
 	int err = c->pictures->load(c->pictures->ctx, seen->index, c->allocator, image, error);
@@ -71,7 +71,7 @@ static int open_picture(const struct assay__calibration *c, struct seen *seen, s
 	if (err)
 		return err;
 	const struct assay__shape shape = assay__shape_of(image);
-	if ((err = assay__prep_geometry(&view, &shape, align_of(c->model), &geometry, error)) ||
+	if ((err = assay__prep_geometry(&view, c->options->working_px, &shape, align_of(c->model), &geometry, error)) ||
 		(err = assay__prep_open(&view, &shape, &geometry, c->allocator, prep, error)))
 		return err;
 	seen->width_px = geometry.width_px;
