@@ -1,27 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the pipeline asks of a record. The archive thread alone calls append, commit and event. */
+/*
+ * What the pipeline asks of a record: the record room itself (record/), or the one that keeps nothing. Adding one is a file that ends
+ * in a `const struct assay__archive_ops`.
+ */
 #ifndef ASSAY_SRC_STATION_ARCHIVE_H
 #define ASSAY_SRC_STATION_ARCHIVE_H
 
 #include "station/output/output.h"
 
-struct assay__archive {
-	void *ctx;
-	/** Takes one part, in order of sequence; it may be held back until commit. Errors: IO, FULL, NOMEM; the part is then not in. */
-	int (*append)(void *ctx, const struct assay__part *part, uint8_t record_hash[ASSAY_HASH_BYTES],
-				  struct assay_error *error);
-	/** Makes all that was appended durable. Errors: IO, FULL: none of it since the last commit is in; it is appended again. */
-	int (*commit)(void *ctx, struct assay_error *error);
-	/** Keeps an event; nullable. Durable with the next commit. */
-	int (*event)(void *ctx, const char *kind, const char *text, struct assay_error *error);
-	/** The last sequence kept, 0 for none, and the counts over all parts kept; nullable. Called once, before the first append. */
-	void (*resume)(void *ctx, uint64_t *last_sequence, struct assay__counters *totals);
-	/** One line for people, from any thread; nullable. */
-	void (*state)(void *ctx, char out[160]);
-	void (*close)(void *ctx); /**< nullable */
+struct assay__archive;
+
+struct assay__archive_need {
+	const char *state_dir; /**< exists */
+	const char *station;
+	const void *settings; /**< of assay__record_table */
+	void *ctx;			  /**< for the hooks, which any thread may call, never from within close */
+	void (*recorded)(void *ctx, uint64_t sequence, const uint8_t hash[ASSAY_HASH_BYTES]);
+	void (*event)(void *ctx, const char *kind, const char *text);
 };
 
-/** Keeps nothing and is always done: for tests and for a station without `record:`. */
-extern const struct assay__archive assay__archive_null;
+struct assay__archive_ops {
+	/** *need is copied. Errors: any; the message says what is wrong. */
+	int (*open)(const struct assay__archive_need *need, struct assay__archive **out, struct assay_error *error);
+	/** The number of the next trigger, from 1, never given twice. Quick: called under the pipeline's lock. */
+	uint64_t (*next)(struct assay__archive *archive);
+	/** Takes a copy of a part, in order of sequence, from one thread. Errors: FULL (try again, or it becomes a gap), CLOSED. */
+	int (*put)(struct assay__archive *archive, const struct assay__part *part);
+	/** False while nothing can be kept: triggers are then answered FAULT record. Cheap. */
+	bool (*ok)(struct assay__archive *archive);
+	void (*event)(struct assay__archive *archive, const char *kind, const char *text);
+	/** Waits until all that was put is durable: true; or until timeout_ms has passed. */
+	bool (*flush)(struct assay__archive *archive, int timeout_ms);
+	/** Called for every recipe before it judges. */
+	int (*keep_recipe)(struct assay__archive *archive, const struct assay_recipe *recipe, struct assay_error *error);
+	/** Counts since the first day; latencies are left alone. */
+	void (*totals)(struct assay__archive *archive, struct assay__counters *out);
+	/** One line for people. */
+	void (*state)(struct assay__archive *archive, char out[160]);
+	/** Errors: IO if a part could not be kept. */
+	int (*close)(struct assay__archive *archive, int drain_ms, struct assay_error *error);
+};
+
+/** Keeps nothing and has always just done so: for tests, trials and `keep_record: no`. */
+extern const struct assay__archive_ops assay__archive_null;
 
 #endif

@@ -20,6 +20,7 @@
 struct assay__station_settings {
 	const char *name, *state_dir, *recipe;
 	int deadline_ms, workers, hall, frames, slips, drain_ms, stale_ms, events;
+	bool keep_record;
 };
 
 /** One of `recipes:`. */
@@ -59,7 +60,7 @@ struct assay__config {
 	const char *path, *folder;
 	struct assay__station_settings station;
 	struct assay__config_list recipes, cameras, triggers, outputs;
-	bool has_record, has_http;
+	bool has_http; /**< the section is there */
 	void *record; /**< of assay__record_table, defaults where the section says nothing */
 	void *http;	  /**< of assay__http_table */
 	struct assay__arena *arena;

@@ -8,16 +8,16 @@
 
 #include "station/part.h"
 
-#define ASSAY__EVENT_KIND_CHARS 24
-#define ASSAY__EVENT_TEXT_CHARS 256
+#define ASSAY__EVENT_KIND_MAX 32
+#define ASSAY__EVENT_TEXT_MAX 256
 
 /** The verdict fields are filled for kind "verdict" only. */
 struct assay__event {
 	uint64_t number; /**< from 1, without gaps */
 	int64_t wall_us;
 	char
-		kind[ASSAY__EVENT_KIND_CHARS]; /**< "verdict", "recorded", "ready", "recipe", "camera", "record", "output", … */
-	char text[ASSAY__EVENT_TEXT_CHARS]; /**< one line for people */
+		kind[ASSAY__EVENT_KIND_MAX]; /**< "verdict", "recorded", "ready", "recipe", "camera", "record", "output", … */
+	char text[ASSAY__EVENT_TEXT_MAX]; /**< one line for people */
 	uint64_t sequence, trigger_id;
 	enum assay__trigger_kind trigger;
 	enum assay_verdict verdict;

@@ -28,7 +28,6 @@ struct assay__station_stats {
 	uint64_t by_trigger[ASSAY__TRIGGER_COUNT]; /**< triggers by who asked */
 	uint64_t late_dropped; /**< inspections that ended after their part had been answered FAULT late */
 	uint64_t unrecorded;   /**< verdicts given while the record failed and never recorded */
-	uint64_t events_lost;  /**< of the record's own event list, when it failed */
 	uint64_t latency_count[ASSAY__LATENCY_BUCKETS]; /**< trigger to verdict, PASS and FAIL only; not cumulative */
 	double latency_sum_us;
 	int in_flight;	/**< triggered, not yet judged to the end */
@@ -71,12 +70,12 @@ struct assay__station_recipe {
 };
 
 /**
- * Opens record, recipes, cameras and outputs, and starts. `config` must outlive the station. `archive` (nullable) is used in place of
- * the record that the configuration names and stays the caller's to close. *out is the caller's; close with assay__station_close.
+ * Opens record, recipes, cameras and outputs, and starts. `config` must outlive the station. `archive` (nullable) is
+ * used in place of the record that the configuration asks for. *out is the caller's; close with assay__station_close.
  * Errors: any of what it opens; the message names which.
  */
 int assay__station_open(const struct assay__config *config, const struct assay_env *env,
-						const struct assay__archive *archive, struct assay__station **out, struct assay_error *error);
+						const struct assay__archive_ops *archive, struct assay__station **out, struct assay_error *error);
 
 /** No more parts: later triggers are FAULT stopping; ends when all accepted parts are answered and recorded. */
 void assay__station_drain(struct assay__station *station);
