@@ -27,7 +27,7 @@ static void complain(struct reader *reader, int line, const char *format, ...) A
 
 static void complain(struct reader *reader, int line, const char *format, ...)
 {
-	char text[300], message[400];
+	char text[280], message[400];
 	va_list args;
 
 	va_start(args, format);

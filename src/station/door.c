@@ -13,7 +13,7 @@ const int64_t assay__latency_bounds_us[ASSAY__LATENCY_BUCKETS - 1] = {
 	500,   1000,  2000,	 3000,	4000,	5000,	7000,	10000,	15000,	20000,
 	30000, 50000, 70000, 100000, 200000, 500000, 1000000, 2000000, 5000000};
 
-void assay__door_count(struct assay__pipeline *pipeline, struct assay__part *part)
+void assay__answer_count(struct assay__pipeline *pipeline, struct assay__part *part)
 {
 	struct assay__counters *counts = &pipeline->counts;
 	int64_t latency_us;
@@ -42,7 +42,7 @@ void assay__door_count(struct assay__pipeline *pipeline, struct assay__part *par
 	counts->latency_mean_us = pipeline->stats.latency_sum_us / (double)judged;
 }
 
-void assay__door_post(struct assay__pipeline *pipeline, const struct assay__part *part)
+void assay__answer_post(struct assay__pipeline *pipeline, const struct assay__part *part)
 {
 	struct assay__event event = {.wall_us = assay__wall_us(),
 								 .kind = "verdict",
@@ -76,16 +76,16 @@ void assay__door_post(struct assay__pipeline *pipeline, const struct assay__part
 	}
 }
 
-void assay__door_answer(struct assay__pipeline *pipeline, struct assay__frame *frame, const struct assay__part *part)
+void assay__answer_give(struct assay__pipeline *pipeline, struct assay__frame *frame, const struct assay__part *part)
 {
-	assay__door_post(pipeline, part);
+	assay__answer_post(pipeline, part);
 	pthread_mutex_lock(&pipeline->lock);
 	frame->posted = true;
 	pthread_cond_signal(&pipeline->shelf_cond);
 	pthread_mutex_unlock(&pipeline->lock);
 }
 
-void assay__door_conclude(struct assay__pipeline *pipeline, struct assay__frame *frame)
+void assay__answer_conclude(struct assay__pipeline *pipeline, struct assay__frame *frame)
 {
 	struct assay__part *part = &frame->part;
 	bool mine;
@@ -96,13 +96,13 @@ void assay__door_conclude(struct assay__pipeline *pipeline, struct assay__frame 
 	frame->claimed = true;
 	pipeline->in_flight--;
 	if (mine)
-		assay__door_count(pipeline, part);
+		assay__answer_count(pipeline, part);
 	else
 		pipeline->stats.late_dropped++;
 	pthread_cond_broadcast(&pipeline->idle_cond);
 	pthread_mutex_unlock(&pipeline->lock);
 	if (mine)
-		assay__door_answer(pipeline, frame, part);
+		assay__answer_give(pipeline, frame, part);
 	else
 		assay__log(ASSAY__LOG_WARNING, "late", "sequence=%llu would_be=%s after_ms=%lld",
 				   (unsigned long long)part->sequence, assay_verdict_name(part->verdict),
@@ -179,9 +179,9 @@ void *assay__deadline_main(void *arg)
 		}
 		frame->claimed = frame->is_late = true;
 		fill_late(pipeline, frame);
-		assay__door_count(pipeline, &frame->late);
+		assay__answer_count(pipeline, &frame->late);
 		pthread_mutex_unlock(&pipeline->lock);
-		assay__door_answer(pipeline, frame, &frame->late);
+		assay__answer_give(pipeline, frame, &frame->late);
 		pthread_mutex_lock(&pipeline->lock);
 	}
 	pthread_mutex_unlock(&pipeline->lock);

@@ -233,12 +233,12 @@ static void answer_unkept(struct assay__pipeline *pipeline, enum assay__trigger_
 
 	begin(pipeline, &part, kind, trigger_id, code, trigger_us);
 	refuse(&part, fault, why);
-	assay__door_count(pipeline, &part);
+	assay__answer_count(pipeline, &part);
 	pipeline->lost[pipeline->lost_count++ % ASSAY__LOST_KEPT] = part.sequence;
 	pipeline->stats.unrecorded++;
 	pthread_mutex_unlock(&pipeline->lock);
 	*sequence = part.sequence;
-	assay__door_post(pipeline, &part);
+	assay__answer_post(pipeline, &part);
 }
 
 /* Waits for a slip, which the shelf gives back; NULL if the record fails, or no slip comes. With the lock. */
@@ -285,11 +285,11 @@ struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enu
 		refuse(&frame->part, fault, why);
 		frame->users = 1;
 		frame->claimed = true;
-		assay__door_count(pipeline, &frame->part);
+		assay__answer_count(pipeline, &frame->part);
 		*sequence = frame->part.sequence;
 		ledger_add(pipeline, frame);
 		pthread_mutex_unlock(&pipeline->lock);
-		assay__door_answer(pipeline, frame, &frame->part);
+		assay__answer_give(pipeline, frame, &frame->part);
 		return NULL;
 	}
 	frame = brought ? *brought : empty;
@@ -328,7 +328,7 @@ void assay__pipeline_view_taken(struct assay__pipeline *pipeline, struct assay__
 		assert(!rc); /* the gate lets no more in than there is room for */
 		(void)rc;
 	} else if (last) {
-		assay__door_conclude(pipeline, frame);
+		assay__answer_conclude(pipeline, frame);
 	}
 }
 
@@ -468,7 +468,7 @@ void assay__pipeline_add_output(struct assay__pipeline *pipeline, const struct a
 								struct assay__output *output)
 {
 	pthread_mutex_lock(&pipeline->door_lock);
-	pipeline->doors[pipeline->door_count++] = (struct assay__door){item, output};
+	pipeline->doors[pipeline->door_count++] = (struct assay__doorway){item, output};
 	pthread_mutex_unlock(&pipeline->door_lock);
 }
 
@@ -518,7 +518,7 @@ void assay__pipeline_drain(struct assay__pipeline *pipeline)
 static void close_doors(struct assay__pipeline *pipeline)
 {
 	for (int i = 0; i < pipeline->door_count; i++) {
-		struct assay__door *door = &pipeline->doors[i];
+		struct assay__doorway *door = &pipeline->doors[i];
 		struct assay__output *output;
 
 		pthread_mutex_lock(&pipeline->door_lock);

@@ -79,7 +79,7 @@ struct assay__inspector {
 	atomic_int_fast64_t beat_us;
 };
 
-struct assay__door {
+struct assay__doorway {
 	const struct assay__config_item *item;
 	struct assay__output *output; /**< of the door's lock; NULL: closed */
 };
@@ -112,7 +112,7 @@ struct assay__pipeline {
 	struct assay__station_stats stats;			 /**< the fields that are counted up */
 
 	pthread_mutex_t door_lock;
-	struct assay__door doors[ASSAY__MAX_OUTPUTS];
+	struct assay__doorway doors[ASSAY__MAX_OUTPUTS];
 	int door_count;
 
 	pthread_mutex_t window_lock;
@@ -143,13 +143,13 @@ void assay__workers_stop(struct assay__pipeline *pipeline);
 
 /* door.c */
 /** The last view of a part is done: answers it unless the deadline has; gives up the inspection's hold on the frame. */
-void assay__door_conclude(struct assay__pipeline *pipeline, struct assay__frame *frame);
+void assay__answer_conclude(struct assay__pipeline *pipeline, struct assay__frame *frame);
 /** Counts an answer; with the lock. */
-void assay__door_count(struct assay__pipeline *pipeline, struct assay__part *part);
+void assay__answer_count(struct assay__pipeline *pipeline, struct assay__part *part);
 /** Posts an answer to all outputs and watchers. */
-void assay__door_post(struct assay__pipeline *pipeline, const struct assay__part *part);
+void assay__answer_post(struct assay__pipeline *pipeline, const struct assay__part *part);
 /** Posts, then lets the shelf have the frame. */
-void assay__door_answer(struct assay__pipeline *pipeline, struct assay__frame *frame, const struct assay__part *part);
+void assay__answer_give(struct assay__pipeline *pipeline, struct assay__frame *frame, const struct assay__part *part);
 void *assay__deadline_main(void *pipeline);
 
 /* shelf.c */

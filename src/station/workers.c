@@ -117,7 +117,7 @@ static void serve(struct assay__inspector *inspector, const struct assay__view_j
 	last = --frame->views_left == 0;
 	pthread_mutex_unlock(&pipeline->lock);
 	if (last)
-		assay__door_conclude(pipeline, frame);
+		assay__answer_conclude(pipeline, frame);
 }
 
 static void *worker_main(void *arg)
