@@ -303,7 +303,7 @@ static int fill_views(struct assay__part_reader *reader, struct assay__stored_pa
 	return bad ? bad_column(part->sequence, "views", bad, error) : 0;
 }
 
-static bool read_hash(sqlite3_stmt *statement, int column, uint8_t hash[ASSAY_HASH_BYTES])
+bool assay__column_hash(sqlite3_stmt *statement, int column, uint8_t hash[ASSAY_HASH_BYTES])
 {
 	memset(hash, 0, ASSAY_HASH_BYTES);
 	if (sqlite3_column_type(statement, column) == SQLITE_NULL)
@@ -321,9 +321,9 @@ int assay__part_reader_fill(struct assay__part_reader *reader, sqlite3_stmt *sta
 	uint64_t sequence = (uint64_t)sqlite3_column_int64(statement, 0);
 	const char *bad = assay__columns_read(&assay__table_parts, statement, 0, part);
 	struct assay__link_hashes found;
-	if (!bad && !read_hash(statement, assay__table_parts.count, found.before))
+	if (!bad && !assay__column_hash(statement, assay__table_parts.count, found.before))
 		bad = "prev_hash";
-	if (!bad && !read_hash(statement, assay__table_parts.count + 1, found.hash))
+	if (!bad && !assay__column_hash(statement, assay__table_parts.count + 1, found.hash))
 		bad = "hash";
 	if (bad)
 		return bad_column(sequence, "parts", bad, error);

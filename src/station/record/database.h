@@ -30,6 +30,9 @@ int assay__database_open_read(const char *dir, sqlite3 **out, struct assay_error
 /** Prepares a statement that is used many times. */
 int assay__database_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, struct assay_error *error);
 
+/** A result column as a hash: zero for NULL; false if it is anything else. */
+bool assay__column_hash(sqlite3_stmt *statement, int column, uint8_t hash[ASSAY_HASH_BYTES]);
+
 /** Reads parts with all that belongs to them, by one prepared set of statements. */
 struct assay__part_reader {
 	sqlite3 *db;
