@@ -175,12 +175,6 @@ static int open_outputs(struct assay__station *station, struct assay_error *erro
 	return rc;
 }
 
-static const struct assay__archive_ops *choose_archive(const struct assay__config *config)
-{
-	(void)config;
-	return &assay__archive_null;
-}
-
 int assay__station_open(const struct assay__config *config, const struct assay_env *env,
 						const struct assay__archive_ops *archive, struct assay__station **out,
 						struct assay_error *error)
@@ -205,8 +199,9 @@ int assay__station_open(const struct assay__config *config, const struct assay_e
 												 .station = config->station.name,
 												 .state_dir =
 													 config->station.keep_record ? config->station.state_dir : NULL};
-	rc = assay__pipeline_open(config, &station->env, archive ? archive : choose_archive(config), &station->pipeline,
-							  error);
+	if (!archive)
+		archive = config->station.keep_record ? &assay__archive_record : &assay__archive_null;
+	rc = assay__pipeline_open(config, &station->env, archive, &station->pipeline, error);
 	if (!rc)
 		rc = open_outputs(station, error);
 	if (!rc)
