@@ -22,6 +22,9 @@ static const struct verb verbs[] = {
 	{"inspect", "judge pictures with a recipe", assay__cmd_inspect},
 	{"eval", "measure how well a data set is judged", assay__cmd_eval},
 	{"info", "tell what is in a recipe", assay__cmd_info},
+	{"verify", "audit the record of a station: chain, signatures, counts, pictures", assay__cmd_verify},
+	{"replay", "judge stored parts again and compare bit for bit", assay__cmd_replay},
+	{"export", "write a station's record as CSV, its pictures as a data set", assay__cmd_export},
 	{"bench", "measure how fast this machine is", assay__cmd_bench},
 	{"demo", "render a virtual line, teach, inspect and report; needs no hardware", assay__cmd_demo},
 };
