@@ -88,8 +88,6 @@ static int make_filter(const struct settings *settings, struct assay__part_filte
 	int rc = 0;
 	if (settings->parts)
 		rc = assay__query_range(settings->parts, filter, error);
-	if (rc == 0 && filter->first && !filter->last && !strchr(settings->parts, '-'))
-		filter->last = filter->first;
 	if (rc == 0 && settings->from)
 		rc = assay__query_time(settings->from, &filter->from_us, error);
 	if (rc == 0 && settings->to)

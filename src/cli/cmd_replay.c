@@ -137,8 +137,6 @@ int assay__cmd_replay(int argc, char **argv)
 	/* what is no range is a code */
 	if (assay__query_range(argv[2], &filter, &error))
 		filter.code = argv[2];
-	else if (filter.first && !filter.last && !strchr(argv[2], '-'))
-		filter.last = filter.first;
 	status = assay__setup_open(&setup, 1);
 	if (status)
 		return status;

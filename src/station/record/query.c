@@ -255,7 +255,7 @@ int assay__query_range(const char *text, struct assay__part_filter *filter, stru
 						   "%s is no range of parts: 17, 10-20, 10-, -20 or all is expected",
 						   assay__text_quote(text, quoted));
 	filter->first = (uint64_t)first;
-	filter->last = (uint64_t)last;
+	filter->last = (uint64_t)(strchr(text, '-') ? last : first);
 	return 0;
 }
 
