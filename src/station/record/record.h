@@ -101,6 +101,9 @@ uint64_t assay__record_next(struct assay__record *record);
  */
 int assay__record_put(struct assay__record *record, const struct assay__part *part);
 
+/** Whether a put now finds a place; where one thread alone puts, this stays so until it does. Thread safe, cheap. */
+bool assay__record_has_room(struct assay__record *record);
+
 /** Notes an event in the chain: "recipe", "login", "challenge" ... Thread safe; when too many wait it is dropped and counted. */
 void assay__record_event(struct assay__record *record, const char *kind, const char *text);
 
