@@ -64,7 +64,7 @@ static void pulses_merge(void **state)
 	assert_true(assay__pulses_add(&pulses, 100, 50));
 	assert_true(assay__pulses_add(&pulses, 140, 50));
 	assert_true(assay__pulses_add(&pulses, 300, 50));
-	/* Out of order: put off to the last one's start, which it joins. */
+	/* Out of order: it has its own time. */
 	assert_true(assay__pulses_add(&pulses, 200, 60));
 	assert_false(assay__pulses_level(&pulses, 99, &next));
 	assert_int_equal(next, 100);
@@ -72,6 +72,9 @@ static void pulses_merge(void **state)
 	assert_int_equal(next, 190);
 	assert_true(assay__pulses_level(&pulses, 189, &next));
 	assert_false(assay__pulses_level(&pulses, 190, &next));
+	assert_int_equal(next, 200);
+	assert_true(assay__pulses_level(&pulses, 259, &next));
+	assert_false(assay__pulses_level(&pulses, 260, &next));
 	assert_int_equal(next, 300);
 	assert_true(assay__pulses_level(&pulses, 349, &next));
 	assert_false(assay__pulses_level(&pulses, 350, &next));
