@@ -90,7 +90,7 @@ struct assay__teaching_settings {
 		 .offset = offsetof(owner, member.mask)},                                                                      \
 		{.name = "network",                                                                                            \
 		 .type = ASSAY__OPTION_PATH,                                                                                   \
-		 .value = "base|FILE",                                                                                         \
+		 .value = "base|tiny|FILE",                                                                                    \
 		 .help = "what looks at the pictures: a network built in, by name, or a .net file (assay import makes one); "  \
 				 "without it ASSAY_NET, else base. The recipe carries it",                                             \
 		 .offset = offsetof(owner, member.network)},                                                                   \

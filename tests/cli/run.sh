@@ -312,6 +312,10 @@ same "ASSAY_NET teaches the same recipe" "$(get content_hash <out)" "$("$assay" 
 exits 0 "a recipe carries its network" "$assay" inspect own.assay good/000.png
 exits 0 "teach --network base" "$assay" teach -o named.assay $quick --network base --json good
 same "base is the default" "$(get content_hash <out)" "$hash"
+exits 0 "teach --network tiny" "$assay" teach -o tiny.assay $quick --network tiny --json good
+exits 0 "inspect with tiny" "$assay" inspect tiny.assay good/000.png
+exits 0 "info of tiny" "$assay" info tiny.assay --json
+same "info names tiny" "$(get network <out)" tiny
 exits 74 "teach --network of nothing" "$assay" teach -o x.assay --network none.net good
 exits 2 "teach --network of a picture" "$assay" teach -o x.assay --network good/000.png good
 exits 74 "teach --network misspelt" "$assay" teach -o x.assay --network bsae good

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The networks in models/, put into the library by the assembler. Adding one is a symbol, a row, and a line in meson.build. */
+/* The networks in models/, put into the library by the assembler. Adding one is a symbol, a row, and a name in meson.build. */
 #include <string.h>
 
-#include "vision/base_net.h" /* made by the build: ASSAY_BUILTIN_NET, the path of the file */
+#include "vision/base_net.h" /* made by the build: ASSAY_BUILTIN_BASE, the path of the file */
 #include "vision/net/net.h"
+#include "vision/tiny_net.h"
 
 /* The bytes of a file, from assay__builtin_NAME_begin to assay__builtin_NAME_end. */
 #define INCLUDE_FILE(name, path)                                                                                       \
@@ -21,7 +22,8 @@
 			".byte 0\n"                                                                                                \
 			".popsection\n")
 
-INCLUDE_FILE(base, ASSAY_BUILTIN_NET);
+INCLUDE_FILE(base, ASSAY_BUILTIN_BASE);
+INCLUDE_FILE(tiny, ASSAY_BUILTIN_TINY);
 
 /* The first is the default. */
 static const struct {
@@ -29,6 +31,7 @@ static const struct {
 	const uint8_t *begin, *end;
 } builtins[] = {
 	{"base", assay__builtin_base_begin, assay__builtin_base_end},
+	{"tiny", assay__builtin_tiny_begin, assay__builtin_tiny_end},
 };
 #define BUILTINS ((int)(sizeof(builtins) / sizeof(builtins[0])))
 
