@@ -44,4 +44,7 @@ struct assay__archive_ops {
 /** Keeps nothing and has always just done so: for tests, trials and `keep_record: no`. */
 extern const struct assay__archive_ops assay__archive_null;
 
+/** The record room. */
+extern const struct assay__archive_ops assay__archive_record;
+
 #endif

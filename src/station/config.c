@@ -27,7 +27,7 @@ static void complain(struct reader *reader, int line, const char *format, ...) A
 
 static void complain(struct reader *reader, int line, const char *format, ...)
 {
-	char text[300], message[400];
+	char text[280], message[400];
 	va_list args;
 
 	va_start(args, format);
@@ -414,6 +414,7 @@ static void read_root(struct reader *reader)
 {
 	static const char *const sections[] = {"station", "recipes", "cameras", "triggers", "outputs", "record", "http",
 										   NULL};
+	const struct assay__option_table record = assay__record_table();
 	struct assay__config *config = reader->config;
 	yaml_node_t *root = yaml_document_get_root_node(reader->document), *node;
 	struct assay__station_settings *station;
@@ -448,7 +449,7 @@ static void read_root(struct reader *reader)
 		read_list(reader, node, "triggers", ASSAY__MAX_TRIGGERS, &config->triggers);
 	if ((node = find(reader, root, "outputs")))
 		read_list(reader, node, "outputs", ASSAY__MAX_OUTPUTS, &config->outputs);
-	config->record = read_section(reader, find(reader, root, "record"), "record", &assay__record_table);
+	config->record = read_section(reader, find(reader, root, "record"), "record", &record);
 	config->has_http = find(reader, root, "http") != NULL;
 	config->http = read_section(reader, find(reader, root, "http"), "http", &assay__http_table);
 	if (!reader->count && !reader->no_memory)

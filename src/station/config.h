@@ -92,7 +92,7 @@ void assay__config_print_markdown(FILE *stream);
 
 /* Tables of the sections, each beside what it sets. */
 extern const struct assay__option_table assay__station_table, assay__recipe_table, assay__trigger_table;
-extern const struct assay__option_table assay__record_table;
+struct assay__option_table assay__record_table(void); /**< record/ owns the rows */
 extern const struct assay__option_table assay__http_table;
 
 #endif

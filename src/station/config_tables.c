@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "station/config.h"
+#include "station/record/record.h"
 
 static const struct assay__option station_rows[] = {
 	{.name = "name",
@@ -125,7 +126,12 @@ const struct assay__option_table assay__recipe_table = {recipe_rows, COUNT(recip
 														sizeof(struct assay__recipe_settings)};
 const struct assay__option_table assay__trigger_table = {trigger_rows, COUNT(trigger_rows),
 														 sizeof(struct assay__trigger_settings)};
-const struct assay__option_table assay__record_table = {NULL, 0, 0};
+
+struct assay__option_table assay__record_table(void)
+{
+	return (struct assay__option_table){assay__record_options, assay__record_option_count,
+										sizeof(struct assay__record_settings)};
+}
 
 static void print_text(const char *text, FILE *stream)
 {
@@ -198,6 +204,7 @@ void assay__config_print_markdown(FILE *stream)
 		fprintf(stream, "\n### output: %s\n\n%s\n\n", assay__outputs[i]->type, assay__outputs[i]->help);
 		print_table(assay__outputs[i]->options, assay__outputs[i]->option_count, stream);
 	}
-	print_section("record", "What is kept of every part.", &assay__record_table, stream);
+	struct assay__option_table record = assay__record_table();
+	print_section("record", "What is kept of every part.", &record, stream);
 	print_section("http", "Pages, API and metrics. Without this section there is no HTTP.", &assay__http_table, stream);
 }

@@ -31,16 +31,16 @@ static bool identify(struct assay__request *request, enum MHD_Result *answer)
 
 	if (authorization) {
 		if (assay__bearer_find(authorization, secret, sizeof(secret)) &&
-			assay__gate_token(request->http->gate, secret, &request->who))
+			assay__porter_token(request->http->porter, secret, &request->who))
 			return true;
 		assay__answer_header(request, "WWW-Authenticate", "Bearer");
 		*answer = assay__answer_error(request, 401, "unauthorized", "this token is not known");
 		return false;
 	}
 	if (assay__cookie_find(cookies, "assay_session", secret, sizeof(secret)) &&
-		assay__gate_session(request->http->gate, secret, &request->who))
+		assay__porter_session(request->http->porter, secret, &request->who))
 		return true;
-	if (!request->http->loopback || assay__gate_user_count(request->http->gate))
+	if (!request->http->loopback || assay__porter_user_count(request->http->porter))
 		return true;
 	if (!assay__host_is_loopback(assay__request_header(request, "Host"))) {
 		*answer = assay__answer_error(request, 403, "forbidden",

@@ -89,11 +89,11 @@ static int check_door(const struct assay__http *http, struct assay_error *error)
 		return assay__fail(error, ASSAY_E_UNSUPPORTED, -1, "http: this libmicrohttpd was built without TLS");
 	if (http->loopback)
 		return 0;
-	if (!assay__gate_user_count(http->gate))
+	if (!assay__porter_user_count(http->porter))
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1,
 						   "http: will not listen on %s, which others can reach, without a user; make one: assay user add "
 						   "NAME --role admin --users %s",
-						   settings->address, assay__gate_path(http->gate));
+						   settings->address, assay__porter_path(http->porter));
 	if (!http->tls && !settings->insecure_http)
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1,
 						   "http: will not listen on %s, which others can reach, without TLS; give tls_cert and tls_key, or "
@@ -249,7 +249,7 @@ static void destroy(struct assay__http *http)
 	for (int i = 0; i < ASSAY__MAX_VIEWS; i++)
 		for (int k = 0; k < ASSAY__KIND_COUNT; k++)
 			free(http->encoded[i][k].bytes);
-	assay__gate_close(http->gate);
+	assay__porter_close(http->porter);
 	pthread_cond_destroy(&http->sweep);
 	pthread_mutex_destroy(&http->links_mutex);
 	pthread_mutex_destroy(&http->picture_mutex);
@@ -283,7 +283,7 @@ int assay__http_open(const struct assay__http_need *need, struct assay__http **o
 	if (!rc)
 		rc = parse_address(need->settings, &address, &http->loopback, error);
 	if (!rc)
-		rc = assay__gate_open(http->users_path, need->settings->session_h, &http->gate, error);
+		rc = assay__porter_open(http->users_path, need->settings->session_h, &http->porter, error);
 	if (!rc)
 		rc = check_door(http, error);
 	if (!rc && pthread_create(&http->sweeper, NULL, sweep, http))
@@ -298,8 +298,8 @@ int assay__http_open(const struct assay__http_need *need, struct assay__http **o
 	}
 	*out = http;
 	assay__log(ASSAY__LOG_NOTICE, "http_listening", "address=%s port=%d tls=%s users=%d", need->settings->address,
-			   http->port, http->tls ? "yes" : "no", assay__gate_user_count(http->gate));
-	if (!assay__gate_user_count(http->gate))
+			   http->port, http->tls ? "yes" : "no", assay__porter_user_count(http->porter));
+	if (!assay__porter_user_count(http->porter))
 		assay__log(ASSAY__LOG_NOTICE, "http_no_users",
 				   "text=\"whoever sits at this machine may do everything; to change that: assay user add NAME --role admin "
 				   "--users %s\"",

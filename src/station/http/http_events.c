@@ -148,9 +148,9 @@ static bool still_allowed(struct stream *stream)
 
 	switch (stream->who.kind) {
 	case ASSAY__WHO_SESSION:
-		return assay__gate_session(stream->http->gate, stream->who.session, &now);
+		return assay__porter_session(stream->http->porter, stream->who.session, &now);
 	case ASSAY__WHO_LOCAL:
-		return assay__gate_user_count(stream->http->gate) == 0;
+		return assay__porter_user_count(stream->http->porter) == 0;
 	default:
 		return true;
 	}

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 #include "base/json_read.h"
-#include "station/http/gate.h"
+#include "station/http/porter.h"
 #include "station/http/http.h"
 #include "station/http/target.h"
 
@@ -74,7 +74,7 @@ struct assay__http {
 	struct assay__station *station;
 	const struct assay__parts_port *parts;
 	struct MHD_Daemon *daemon;
-	struct assay__gate *gate;
+	struct assay__porter *porter;
 	char *users_path;
 	int port;
 	bool tls, loopback;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is asking: users, logins, sessions and tokens. Thread safe. */
-#ifndef ASSAY_SRC_STATION_HTTP_GATE_H
-#define ASSAY_SRC_STATION_HTTP_GATE_H
+#ifndef ASSAY_SRC_STATION_HTTP_PORTER_H
+#define ASSAY_SRC_STATION_HTTP_PORTER_H
 
 #include "station/http/users.h"
 #include "station/part.h"
@@ -19,17 +19,17 @@ struct assay__who {
 	char csrf[ASSAY__SESSION_CHARS];
 };
 
-struct assay__gate;
+struct assay__porter;
 
-/** `path` outlives the gate. Reads the users. Errors: IO, FORMAT, LIMIT, NOMEM, ARGUMENT (permissions). */
-int assay__gate_open(const char *path, int session_h, struct assay__gate **out, struct assay_error *error);
-void assay__gate_close(struct assay__gate *gate);
+/** `path` outlives the porter. Reads the users. Errors: IO, FORMAT, LIMIT, NOMEM, ARGUMENT (permissions). */
+int assay__porter_open(const char *path, int session_h, struct assay__porter **out, struct assay_error *error);
+void assay__porter_close(struct assay__porter *porter);
 
 /** How many users there are now. The file is read again when it has changed; one that became unreadable lets nobody in. */
-int assay__gate_user_count(struct assay__gate *gate);
-const char *assay__gate_path(const struct assay__gate *gate);
+int assay__porter_user_count(struct assay__porter *porter);
+const char *assay__porter_path(const struct assay__porter *porter);
 /** Copies the list without secrets; at most ASSAY__USERS_MOST. */
-int assay__gate_users(struct assay__gate *gate, struct assay__user *out, int most);
+int assay__porter_users(struct assay__porter *porter, struct assay__user *out, int most);
 
 enum assay__login { ASSAY__LOGIN_OK, ASSAY__LOGIN_WRONG, ASSAY__LOGIN_WAIT, ASSAY__LOGIN_FULL };
 
@@ -37,12 +37,12 @@ enum assay__login { ASSAY__LOGIN_OK, ASSAY__LOGIN_WRONG, ASSAY__LOGIN_WAIT, ASSA
  * Checks a password and opens a session. `address` is the asker's. After 5 wrong ones from an address, or 10 for a name, each more
  * doubles a wait of which *retry_s tells the rest. One password is checked at a time; while 4 wait, FULL.
  */
-enum assay__login assay__gate_login(struct assay__gate *gate, const char *address, const char *name,
+enum assay__login assay__porter_login(struct assay__porter *porter, const char *address, const char *name,
 									const char *password, struct assay__who *who, int *retry_s);
-void assay__gate_logout(struct assay__gate *gate, const char *session);
+void assay__porter_logout(struct assay__porter *porter, const char *session);
 
 /** Fills *who if the session lives and its user still exists, with the user's role of today. */
-bool assay__gate_session(struct assay__gate *gate, const char *session, struct assay__who *who);
-bool assay__gate_token(struct assay__gate *gate, const char *token, struct assay__who *who);
+bool assay__porter_session(struct assay__porter *porter, const char *session, struct assay__who *who);
+bool assay__porter_token(struct assay__porter *porter, const char *token, struct assay__who *who);
 
 #endif
