@@ -49,8 +49,6 @@ const char *assay__schema(const char *name);
 const char *assay__schema_name(int index);
 /** Schema and meaning of a query parameter, as JSON text "schema":…,"description":… */
 const char *assay__schema_query(const char *name);
-/** Writes the OpenAPI description of all routes into json. */
-void assay__openapi_write(struct assay__json *json);
 
 /** One TCP connection, known to the sweeper. */
 struct assay__link {

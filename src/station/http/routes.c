@@ -40,7 +40,7 @@ const struct assay__route assay__routes[] = {
 	 .takes = "Nothing", .gives = "Recipes"},
 	{GET, .path = "/api/v1/parts", .least = ASSAY__ROLE_VIEWER, .handle = assay__http_parts, .id = "parts",
 	 .summary = "parts on record, newest first, a page at a time",
-	 .query = "cursor limit from until verdict fault code recipe score_from score_until", .gives = "Parts"},
+	 .query = "cursor limit first last from_us to_us verdict code recipe score_least score_most challenge", .gives = "Parts"},
 	{GET, .path = "/api/v1/parts/{sequence}", .least = ASSAY__ROLE_VIEWER, .handle = assay__http_part, .id = "part",
 	 .summary = "all that is on record of a part", .gives = "Part"},
 	{GET, .path = "/api/v1/parts/{sequence}/views/{view}/picture", .least = ASSAY__ROLE_VIEWER,
