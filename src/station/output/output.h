@@ -70,4 +70,8 @@ struct assay__output_ops {
 /** NULL-ended table of all outputs built in. */
 extern const struct assay__output_ops *const assay__outputs[];
 
+/* Its rows, each where its library was there at build time. */
+extern const struct assay__output_ops assay__output_stdout, assay__output_modbus_server, assay__output_modbus_client,
+	assay__output_mqtt, assay__output_sparkplug, assay__output_webhook, assay__output_gpio;
+
 #endif

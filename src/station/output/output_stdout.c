@@ -169,7 +169,6 @@ static void stdout_close(struct assay__output *output, int drain_ms)
 	assay__free(allocator, output);
 }
 
-extern const struct assay__output_ops assay__output_stdout;
 const struct assay__output_ops assay__output_stdout = {
 	.type = "stdout",
 	.help = "A line for each verdict on standard output. Verdicts are lost, and counted, where nobody reads fast enough.",
