@@ -10,5 +10,6 @@ int assay__cmd_info(int argc, char **argv);
 int assay__cmd_bench(int argc, char **argv);
 int assay__cmd_demo(int argc, char **argv);
 int assay__cmd_run(int argc, char **argv);
+int assay__cmd_user(int argc, char **argv);
 
 #endif

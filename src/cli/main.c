@@ -24,6 +24,7 @@ static const struct verb verbs[] = {
 	{"eval", "measure how well a data set is judged", assay__cmd_eval},
 	{"info", "tell what is in a recipe", assay__cmd_info},
 	{"run", "the station at the line: cameras in, verdicts out, nothing lost", assay__cmd_run},
+	{"user", "who may use a station's pages and API", assay__cmd_user},
 	{"bench", "measure how fast this machine is", assay__cmd_bench},
 	{"demo", "render a virtual line, teach, inspect and report; needs no hardware", assay__cmd_demo},
 };

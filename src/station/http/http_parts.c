@@ -133,17 +133,31 @@ static enum MHD_Result answer_missing(struct assay__request *request, const stru
 	return assay__answer_failure(request, error);
 }
 
-enum MHD_Result assay__http_part(struct assay__request *request)
+typedef int (*write_part)(void *ctx, uint64_t sequence, struct assay__json *json, struct assay_error *error);
+
+static enum MHD_Result answer_part(struct assay__request *request, bool again)
 {
 	enum MHD_Result answer = MHD_NO;
 	struct assay_error error;
 	int64_t sequence;
+	write_part put;
 
 	if (!has_record(request, &answer) || !path_number(request, 0, 1, INT64_MAX, &sequence, &answer))
 		return answer;
-	if (request->http->parts->get(request->http->parts->ctx, (uint64_t)sequence, &request->json, &error))
+	put = again ? request->http->parts->replay : request->http->parts->get;
+	if (put(request->http->parts->ctx, (uint64_t)sequence, &request->json, &error))
 		return answer_missing(request, &error);
 	return assay__answer_json(request, 200);
+}
+
+enum MHD_Result assay__http_part(struct assay__request *request)
+{
+	return answer_part(request, false);
+}
+
+enum MHD_Result assay__http_part_replay(struct assay__request *request)
+{
+	return answer_part(request, true);
 }
 
 static enum MHD_Result answer_picture(struct assay__request *request, bool heatmap, bool png)

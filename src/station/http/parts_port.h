@@ -37,6 +37,8 @@ struct assay__parts_port {
 	 */
 	int (*picture)(void *ctx, uint64_t sequence, int view, struct assay_image *image, struct assay_result *result,
 				   struct assay_error *error);
+	/** Judges a stored part again and appends one object (schema Replayed). Errors: ARGUMENT (no such part), IO, NOMEM, FORMAT. */
+	int (*replay)(void *ctx, uint64_t sequence, struct assay__json *json, struct assay_error *error);
 };
 
 #endif

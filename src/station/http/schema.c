@@ -98,6 +98,10 @@ static const char *const schemas[][2] = {
 					P("picture_us", INTEGER) "," P("deadline_us", INTEGER) "," P("verdict", VERDICT) ","
 					P("fault", STRING_OR_NULL) "," P("reason", STRING) "," P("challenge", BOOLEAN) "," P("score", NUMBER) ","
 					P("threshold", NUMBER) "," P("p_value", NUMBER) "," P("views", LIST(REF("View"))))},
+	{"Replayed", OBJECT("\"sequence\",\"outcome\"",
+						P("sequence", INTEGER) ","
+						P("outcome", "{\"type\":\"string\",\"enum\":[\"identical\",\"different\",\"skipped\"]}") ","
+						P("views", INTEGER) "," P("text", STRING))},
 	{"Session", OBJECT("\"user\",\"role\",\"users_exist\"",
 					   P("user", STRING_OR_NULL) "," P("role", STRING) "," P("csrf", STRING_OR_NULL) ","
 					   P("users_exist", BOOLEAN) "," P("station", STRING))},

@@ -100,7 +100,7 @@ struct assay__record {
 	uint64_t put_count, durable_count;
 	struct assay__chain chain; /**< written by the writer only */
 	uint64_t commits, recorded, events_dropped;
-	char trouble[160];
+	char trouble[160]; /**< of the last failed transaction; the chain gets it with the next good one */
 
 	struct assay__batch *batch; /**< the writer's */
 };

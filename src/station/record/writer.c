@@ -197,7 +197,14 @@ static int fill_transaction(struct assay__record *record, struct assay__chain *c
 	struct assay__batch *batch = record->batch;
 	uint64_t next = assay__sequence_peek(&record->sequence);
 	batch->noted_count = 0;
-	int rc = insert_gaps(record, chain);
+	int rc = SQLITE_OK;
+	if (!atomic_load(&record->ok)) {
+		struct assay__stored_event event = assay__event_now(ASSAY__EVENT_TROUBLE);
+		snprintf(event.text, sizeof(event.text), "until now: %s", record->trouble);
+		rc = note(record, chain, &event);
+	}
+	if (rc == SQLITE_OK)
+		rc = insert_gaps(record, chain);
 	for (int i = 0; i < batch->event_count && rc == SQLITE_OK; i++)
 		rc = assay__rows_event(record, chain, &batch->events[i]);
 	if (rc == SQLITE_OK)
