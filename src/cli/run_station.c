@@ -149,7 +149,6 @@ int assay__run_station(const struct assay__config *config, const struct assay_en
 	/* Before any thread: all inherit that these are waited for here. */
 	fill_signals(&signals);
 	sigprocmask(SIG_BLOCK, &signals, &before);
-	start_us = assay__clock_us();
 	rc = assay__station_open(config, env, NULL, &station, &error);
 	if (rc) {
 		sigprocmask(SIG_SETMASK, &before, NULL);
@@ -164,12 +163,13 @@ int assay__run_station(const struct assay__config *config, const struct assay_en
 		return error.code == ASSAY_E_ARGUMENT ? ASSAY__EXIT_USAGE : assay__exit_of(error.code);
 	}
 	assay__notify("READY=1\nSTATUS=running");
+	start_us = assay__clock_us();
 	attend(station, wishes, &signals);
+	seconds = (double)(assay__clock_us() - start_us) / 1e6;
 	assay__notify("STOPPING=1\nSTATUS=draining");
 	assay__station_drain(station);
 	assay__http_close(http);
 	assay__parts_record_close(parts);
-	seconds = (double)(assay__clock_us() - start_us) / 1e6;
 	assay__station_stats(station, &stats);
 	if (assay__station_close(station) || stats.unrecorded)
 		status = ASSAY__EXIT_IO;

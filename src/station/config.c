@@ -275,9 +275,7 @@ static bool choose(struct reader *reader, yaml_node_t *mapping, const char *list
 
 		*table = (struct assay__option_table){ops->options, ops->option_count, ops->settings_size};
 	} else {
-		item->trigger = found == 0	 ? ASSAY__TRIGGER_FREE
-						: found == 1 ? ASSAY__TRIGGER_TIMER
-									 : ASSAY__TRIGGER_SOFTWARE;
+		item->trigger = found == 0 ? ASSAY__TRIGGER_FREE : found == 1 ? ASSAY__TRIGGER_TIMER : ASSAY__TRIGGER_SOFTWARE;
 		*table = assay__trigger_table;
 	}
 	item->name = words[found];
@@ -303,8 +301,9 @@ static void check_unique(struct reader *reader, const char *list, const struct a
 	for (int i = 0; i < items->count; i++)
 		for (int k = 0; k < i; k++)
 			if (items->items[i].name && items->items[k].name && !strcmp(items->items[i].name, items->items[k].name)) {
-				complain(reader, items->items[i].line, "%s: two are named %s (the other is on line %d); give them a `name`",
-						 list, items->items[i].name, items->items[k].line);
+				complain(reader, items->items[i].line,
+						 "%s: two are named %s (the other is on line %d); give them a `name`", list,
+						 items->items[i].name, items->items[k].line);
 				break;
 			}
 }
@@ -317,7 +316,8 @@ static void read_list(struct reader *reader, yaml_node_t *node, const char *list
 	int count = 0;
 
 	if (node->type != YAML_SEQUENCE_NODE) {
-		complain(reader, line_of(node), "%s: found %s, expected a list: entries that start with `- `", list, kind_of(node));
+		complain(reader, line_of(node), "%s: found %s, expected a list: entries that start with `- `", list,
+				 kind_of(node));
 		return;
 	}
 	ITEMS(node, item) count++;
@@ -383,8 +383,9 @@ static void check_whole(struct reader *reader)
 			complain(reader, config->triggers.items[i].line, "triggers: free is here twice");
 	for (int i = 0; frees && i < config->triggers.count; i++)
 		if (config->triggers.items[i].trigger == ASSAY__TRIGGER_TIMER)
-			complain(reader, config->triggers.items[i].line, "triggers: a timer cannot go with free, where each picture "
-															 "of the first camera is a trigger");
+			complain(reader, config->triggers.items[i].line,
+					 "triggers: a timer cannot go with free, where each picture "
+					 "of the first camera is a trigger");
 	for (int i = 0; i < config->recipes.count; i++) {
 		const struct assay__recipe_settings *recipe = config->recipes.items[i].settings;
 		bool known = !recipe->camera || !*recipe->camera;
@@ -412,8 +413,8 @@ static void check_whole(struct reader *reader)
 
 static void read_root(struct reader *reader)
 {
-	static const char *const sections[] = {"station", "recipes", "cameras", "triggers", "outputs", "record", "http",
-										   NULL};
+	static const char *const sections[] = {"station", "recipes", "cameras", "triggers",
+										   "outputs", "record",	 "http",	NULL};
 	const struct assay__option_table record = assay__record_table();
 	struct assay__config *config = reader->config;
 	yaml_node_t *root = yaml_document_get_root_node(reader->document), *node;
@@ -489,7 +490,8 @@ int assay__config_parse(const char *path, const char *text, size_t size,
 		rc = ASSAY_E_NOMEM;
 	} else if (!yaml_parser_load(&parser, &document)) {
 		complain(&reader, (int)parser.problem_mark.line + 1, "this is not YAML: %s%s%s",
-				 parser.problem ? parser.problem : "", parser.context ? ", " : "", parser.context ? parser.context : "");
+				 parser.problem ? parser.problem : "", parser.context ? ", " : "",
+				 parser.context ? parser.context : "");
 		rc = ASSAY_E_FORMAT;
 	} else {
 		read_root(&reader);

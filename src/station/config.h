@@ -61,8 +61,8 @@ struct assay__config {
 	struct assay__station_settings station;
 	struct assay__config_list recipes, cameras, triggers, outputs;
 	bool has_http; /**< the section is there */
-	void *record; /**< of assay__record_table, defaults where the section says nothing */
-	void *http;	  /**< of assay__http_table */
+	void *record;  /**< of assay__record_table, defaults where the section says nothing */
+	void *http;	   /**< of assay__http_table */
 	struct assay__arena *arena;
 };
 

@@ -52,8 +52,9 @@ static const struct assay__option station_rows[] = {
 	 .fallback = "0",
 	 .min = 0,
 	 .max = 8192,
-	 .help = "parts with their pictures in memory at once: hall, workers, and those on the way to the record; 0: as many "
-			 "as hall and workers need and 32 for the record",
+	 .help =
+		 "parts with their pictures in memory at once: hall, workers, and those on the way to the record; 0: as many "
+		 "as hall and workers need and 32 for the record",
 	 .offset = offsetof(struct assay__station_settings, frames)},
 	{.name = "slips",
 	 .type = ASSAY__OPTION_INT,
@@ -171,17 +172,19 @@ static void print_section(const char *heading, const char *text, const struct as
 
 void assay__config_print_markdown(FILE *stream)
 {
-	fputs("# STATION.yaml\n\nMade from the option tables by `assay station-markdown`; change the tables, not this page.\n"
-		  "`assay run --check STATION.yaml` checks a file and starts nothing. Relative paths are relative to the folder of "
-		  "the file.\n\n"
-		  "```yaml\n"
-		  "station:\n  name: cell-4\n  state_dir: /var/lib/assay\n  deadline_ms: 100\n"
-		  "recipes:\n  - name: housing\n    file: housing.assay\n"
-		  "cameras:\n  - name: top\n    type: folder\n    path: pictures\n    loop: yes\n"
-		  "triggers:\n  - type: timer\n    rate_hz: 2\n"
-		  "outputs:\n  - type: stdout\n"
-		  "```\n",
-		  stream);
+	fputs(
+		"# STATION.yaml\n\nMade from the option tables by `assay station-markdown`; change the tables, not this page.\n"
+		"`assay run --check STATION.yaml` checks a file and starts nothing. Relative paths are relative to the folder "
+		"of "
+		"the file.\n\n"
+		"```yaml\n"
+		"station:\n  name: cell-4\n  state_dir: /var/lib/assay\n  deadline_ms: 100\n"
+		"recipes:\n  - name: housing\n    file: housing.assay\n"
+		"cameras:\n  - name: top\n    type: folder\n    path: pictures\n    loop: yes\n"
+		"triggers:\n  - type: timer\n    rate_hz: 2\n"
+		"outputs:\n  - type: stdout\n"
+		"```\n",
+		stream);
 	print_section("station", "The station as a whole.", &assay__station_table, stream);
 	print_section("recipes", "A list. `name` is required; the first name is number 1, the next other one number 2.",
 				  &assay__recipe_table, stream);
@@ -192,12 +195,14 @@ void assay__config_print_markdown(FILE *stream)
 		fprintf(stream, "\n### camera: %s\n\n%s\n\n", assay__sources[i]->type, assay__sources[i]->help);
 		print_table(assay__sources[i]->options, assay__sources[i]->option_count, stream);
 	}
-	print_section("triggers",
-				  "A list. `type: free`: every picture of the first camera, which runs at its own pace, is a trigger. `type: "
-				  "timer`: at a rate. `type: software`: outputs and HTTP ask, as they always may. Without this section: "
-				  "software.",
-				  &assay__trigger_table, stream);
-	fputs("\n## outputs\n\nA list; `type` is one of the headings below, `name` is how health and events call it (without it "
+	print_section(
+		"triggers",
+		"A list. `type: free`: every picture of the first camera, which runs at its own pace, is a trigger. `type: "
+		"timer`: at a rate. `type: software`: outputs and HTTP ask, as they always may. Without this section: "
+		"software.",
+		&assay__trigger_table, stream);
+	fputs("\n## outputs\n\nA list; `type` is one of the headings below, `name` is how health and events call it "
+		  "(without it "
 		  "the type).\n",
 		  stream);
 	for (int i = 0; assay__outputs[i]; i++) {

@@ -10,7 +10,7 @@
 #define IDLE_MS 500
 
 const int64_t assay__latency_bounds_us[ASSAY__LATENCY_BUCKETS - 1] = {
-	500,   1000,  2000,	 3000,	4000,	5000,	7000,	10000,	15000,	20000,
+	500,   1000,  2000,	 3000,	 4000,	 5000,	 7000,	  10000,   15000,  20000,
 	30000, 50000, 70000, 100000, 200000, 500000, 1000000, 2000000, 5000000};
 
 void assay__answer_count(struct assay__pipeline *pipeline, struct assay__part *part)

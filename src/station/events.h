@@ -15,8 +15,7 @@
 struct assay__event {
 	uint64_t number; /**< from 1, without gaps */
 	int64_t wall_us;
-	char
-		kind[ASSAY__EVENT_KIND_MAX]; /**< "verdict", "recorded", "ready", "recipe", "camera", "record", "output", … */
+	char kind[ASSAY__EVENT_KIND_MAX]; /**< "verdict", "recorded", "ready", "recipe", "camera", "record", "output", … */
 	char text[ASSAY__EVENT_TEXT_MAX]; /**< one line for people */
 	uint64_t sequence, trigger_id;
 	enum assay__trigger_kind trigger;

@@ -75,8 +75,7 @@ static void spoil(struct assay__part_view *view, enum assay__fault fault, const 
 	view->image = (struct assay_image){0};
 	memset(&view->result, 0, sizeof(view->result));
 	view->result.verdict = ASSAY_FAULT;
-	assay__fail(&view->result.fault,
-				fault == ASSAY__FAULT_BROKEN ? ASSAY_E_FORMAT : ASSAY_E_IO, -1, format, text);
+	assay__fail(&view->result.fault, fault == ASSAY__FAULT_BROKEN ? ASSAY_E_FORMAT : ASSAY_E_IO, -1, format, text);
 	/* Only what a recipe was asked about can be replayed; here none was. */
 	view->result.fault.code = ASSAY_OK;
 }

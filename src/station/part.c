@@ -41,8 +41,8 @@ static bool is_worse(const struct assay__part_view *a, const struct assay__part_
 
 	if (va != vb)
 		return va > vb;
-	return va != ASSAY_FAULT &&
-		   (uint64_t)a->result.score_q8 * b->result.threshold_q8 > (uint64_t)b->result.score_q8 * a->result.threshold_q8;
+	return va != ASSAY_FAULT && (uint64_t)a->result.score_q8 * b->result.threshold_q8 >
+									(uint64_t)b->result.score_q8 * a->result.threshold_q8;
 }
 
 int assay__part_worst(const struct assay__part *part)
@@ -71,6 +71,6 @@ void assay__part_judge(struct assay__part *part)
 				 result->score_q8 / 256.0, result->threshold_q8 / 256.0, result->regions[0].peak_x_px,
 				 result->regions[0].peak_y_px);
 	else if (part->verdict == ASSAY_FAIL)
-		snprintf(part->reason, sizeof(part->reason), "%s: score %.2f above %.2f", view->camera, result->score_q8 / 256.0,
-				 result->threshold_q8 / 256.0);
+		snprintf(part->reason, sizeof(part->reason), "%s: score %.2f above %.2f", view->camera,
+				 result->score_q8 / 256.0, result->threshold_q8 / 256.0);
 }

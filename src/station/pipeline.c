@@ -28,8 +28,7 @@ int64_t assay__wall_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-int assay__thread_start(pthread_t *thread, void *(*run)(void *), void *arg, const char *name,
-						struct assay_error *error)
+int assay__thread_start(pthread_t *thread, void *(*run)(void *), void *arg, const char *name, struct assay_error *error)
 {
 	sigset_t all, before;
 	int err;
@@ -493,6 +492,7 @@ int assay__pipeline_start(struct assay__pipeline *pipeline, struct assay_error *
 void assay__pipeline_drain(struct assay__pipeline *pipeline)
 {
 	int drain_ms = pipeline->config->station.drain_ms;
+	uint64_t until;
 
 	pthread_mutex_lock(&pipeline->lock);
 	if (pipeline->stopping || !pipeline->started) {
@@ -507,12 +507,14 @@ void assay__pipeline_drain(struct assay__pipeline *pipeline)
 	pthread_mutex_lock(&pipeline->lock);
 	while (pipeline->in_flight)
 		assay__cond_wait(&pipeline->idle_cond, &pipeline->lock, -1);
-	while (pipeline->ledger_head < pipeline->ledger_tail)
+	/* Those who go on asking are answered too, but not waited for. */
+	until = pipeline->ledger_tail;
+	while (pipeline->ledger_head < until)
 		assay__cond_wait(&pipeline->idle_cond, &pipeline->lock, -1);
+	until = pipeline->counts.triggers;
 	pthread_mutex_unlock(&pipeline->lock);
 	pipeline->archive_ops->flush(pipeline->archive, drain_ms);
-	assay__pipeline_event(pipeline, "drained", "all %llu parts are answered",
-						  (unsigned long long)pipeline->counts.triggers);
+	assay__pipeline_event(pipeline, "drained", "all %llu parts are answered", (unsigned long long)until);
 }
 
 static void close_doors(struct assay__pipeline *pipeline)
@@ -691,8 +693,9 @@ static int check_fits(const struct assay__pipeline *pipeline, const struct assay
 
 			if (file->picture_bytes > pipeline->cameras[k].picture_bytes ||
 				file->map_cells > pipeline->cameras[k].map_cells)
-				return assay__fail(error, ASSAY_E_LIMIT, -1, "%s: its pictures are larger than those of any recipe at start; "
-															 "restart the station for them",
+				return assay__fail(error, ASSAY_E_LIMIT, -1,
+								   "%s: its pictures are larger than those of any recipe at start; "
+								   "restart the station for them",
 								   file->path);
 		}
 	return 0;

@@ -96,7 +96,7 @@ void *assay__shelf_main(void *arg)
 		assay__frame_drop(pipeline, frame);
 		pthread_mutex_lock(&pipeline->lock);
 		pipeline->ledger_head++;
-		if (pipeline->ledger_head == pipeline->ledger_tail)
+		if (pipeline->stopping)
 			pthread_cond_broadcast(&pipeline->idle_cond);
 	}
 	pthread_mutex_unlock(&pipeline->lock);

@@ -130,8 +130,8 @@ static void watch_whole(struct assay__station *station, struct watched *watched)
 	if (watched->known && fault != watched->fault)
 		assay__station_event(station, fault ? "not_ready" : "ready", fault ? why : "the station is ready");
 	if (watched->known && record_ok != watched->record_ok)
-		assay__pipeline_event(station->pipeline, "record", record_ok ? "the record is kept again"
-																	 : "the record cannot be kept: parts are FAULT");
+		assay__pipeline_event(station->pipeline, "record",
+							  record_ok ? "the record is kept again" : "the record cannot be kept: parts are FAULT");
 	watched->fault = fault;
 	watched->record_ok = record_ok;
 }
@@ -188,17 +188,17 @@ int assay__station_open(const struct assay__config *config, const struct assay_e
 	station->config = config;
 	if (env)
 		station->env = *env;
-	station->port = (struct assay__station_port){.ctx = station,
-												 .trigger = port_trigger,
-												 .select_recipe = port_select,
-												 .ready = port_ready,
-												 .busy = port_busy,
-												 .counters = port_counters,
-												 .event = port_event,
-												 .recipe_number = port_recipe_number,
-												 .station = config->station.name,
-												 .state_dir =
-													 config->station.keep_record ? config->station.state_dir : NULL};
+	station->port =
+		(struct assay__station_port){.ctx = station,
+									 .trigger = port_trigger,
+									 .select_recipe = port_select,
+									 .ready = port_ready,
+									 .busy = port_busy,
+									 .counters = port_counters,
+									 .event = port_event,
+									 .recipe_number = port_recipe_number,
+									 .station = config->station.name,
+									 .state_dir = config->station.keep_record ? config->station.state_dir : NULL};
 	if (!archive)
 		archive = config->station.keep_record ? &assay__archive_record : &assay__archive_null;
 	rc = assay__pipeline_open(config, &station->env, archive, &station->pipeline, error);

@@ -75,7 +75,8 @@ struct assay__station_recipe {
  * Errors: any of what it opens; the message names which.
  */
 int assay__station_open(const struct assay__config *config, const struct assay_env *env,
-						const struct assay__archive_ops *archive, struct assay__station **out, struct assay_error *error);
+						const struct assay__archive_ops *archive, struct assay__station **out,
+						struct assay_error *error);
 
 /** No more parts: later triggers are FAULT stopping; ends when all accepted parts are answered and recorded. */
 void assay__station_drain(struct assay__station *station);

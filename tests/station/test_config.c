@@ -71,7 +71,8 @@ static const struct {
 	{GOOD "outputs: [{type: stdou}]\n", "did you mean stdout?"},
 	{GOOD "outputs: [{name: x}]\n", "etc/line.yaml:3: outputs: type is missing; it is one of "},
 	{GOOD "triggers: {type: free}\n", "etc/line.yaml:3: triggers: found a mapping, expected a list"},
-	{"recipes: [{name: a}]\ncameras: [{type: virtual}]\n", "etc/line.yaml:1: recipes: file is missing; it takes a path"},
+	{"recipes: [{name: a}]\ncameras: [{type: virtual}]\n",
+	 "etc/line.yaml:1: recipes: file is missing; it takes a path"},
 	{"cameras: [{type: virtual}]\n", "recipes: none"},
 	{"recipes: [{name: a, file: b}]\n", "cameras: none"},
 	{"recipes: [{name: a, file: b}]\ncameras:\n  - {type: virtual}\n  - {type: virtual}\n",
@@ -111,9 +112,8 @@ static void test_all(void **state)
 	struct heard heard;
 
 	(void)state;
-	assert_int_not_equal(parse("station: {hall: 0, workers: 99}\ncameras: [{type: nothing}]\noops: 1\n", &heard, &config,
-							   &error),
-						 0);
+	assert_int_not_equal(
+		parse("station: {hall: 0, workers: 99}\ncameras: [{type: nothing}]\noops: 1\n", &heard, &config, &error), 0);
 	assert_int_equal(heard.count, 4);
 }
 

@@ -21,7 +21,8 @@ static void test_one_by_one(void **state)
 	(void)state;
 	for (uint64_t i = 1; i <= 100; i++) {
 		assert_int_equal(
-			assay__station_trigger(bench.station, ASSAY__TRIGGER_MODBUS, 1000 + i, i == 7 ? "seven" : NULL, &sequence), 0);
+			assay__station_trigger(bench.station, ASSAY__TRIGGER_MODBUS, 1000 + i, i == 7 ? "seven" : NULL, &sequence),
+			0);
 		assert_int_equal(sequence, i);
 		assert_true(assay__station_wait_recorded(bench.station, sequence, 20000));
 	}
@@ -68,7 +69,8 @@ static void *crowd_main(void *arg)
 /* Four askers that never wait: what is too much is FAULT, and nothing is lost. */
 static void test_overload(void **state)
 {
-	struct bench bench = bench_open("station: {deadline_ms: 10000, workers: 1, hall: 2, slips: 16}\n" QUICK CAMERA, &audit_ops);
+	struct bench bench =
+		bench_open("station: {deadline_ms: 10000, workers: 1, hall: 2, slips: 16}\n" QUICK CAMERA, &audit_ops);
 	struct crowd crowd = {.bench = &bench};
 	struct assay__station_stats stats;
 	pthread_t threads[4];
@@ -95,11 +97,10 @@ static void test_overload(void **state)
 /* A camera that runs free, faster than the worker: every picture is a trigger. */
 static void test_free_running(void **state)
 {
-	struct bench bench =
-		bench_open("station: {deadline_ms: 10000, workers: 1, hall: 1, frames: 5}\n" QUICK
-				   "cameras:\n  - {name: top, type: virtual, prerender: 5, rate_hz: 0}\n"
-				   "triggers:\n  - {type: free}\n",
-				   &audit_ops);
+	struct bench bench = bench_open("station: {deadline_ms: 10000, workers: 1, hall: 1, frames: 5}\n" QUICK
+									"cameras:\n  - {name: top, type: virtual, prerender: 5, rate_hz: 0}\n"
+									"triggers:\n  - {type: free}\n",
+									&audit_ops);
 	struct assay__station_stats stats;
 
 	(void)state;
@@ -461,11 +462,11 @@ static void test_events(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_one_by_one),	 cmocka_unit_test(test_overload),	 cmocka_unit_test(test_free_running),
-		cmocka_unit_test(test_timer),		 cmocka_unit_test(test_no_image),	 cmocka_unit_test(test_late),
-		cmocka_unit_test(test_folder),		 cmocka_unit_test(test_watch),		 cmocka_unit_test(test_two_cameras),
-		cmocka_unit_test(test_swap),		 cmocka_unit_test(test_bad_reload),	 cmocka_unit_test(test_drain),
-		cmocka_unit_test(test_record_fails), cmocka_unit_test(test_restart),	 cmocka_unit_test(test_events),
+		cmocka_unit_test(test_one_by_one),	 cmocka_unit_test(test_overload),	cmocka_unit_test(test_free_running),
+		cmocka_unit_test(test_timer),		 cmocka_unit_test(test_no_image),	cmocka_unit_test(test_late),
+		cmocka_unit_test(test_folder),		 cmocka_unit_test(test_watch),		cmocka_unit_test(test_two_cameras),
+		cmocka_unit_test(test_swap),		 cmocka_unit_test(test_bad_reload), cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_record_fails), cmocka_unit_test(test_restart),	cmocka_unit_test(test_events),
 	};
 
 	return cmocka_run_group_tests(tests, open_room, close_room);

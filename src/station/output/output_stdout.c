@@ -73,9 +73,10 @@ static bool write_all(struct assay__output *output, const char *text, size_t len
 
 static void print_text(const struct assay__verdict *verdict, char line[LINE_BYTES])
 {
-	int used = snprintf(line, LINE_BYTES, "%6llu  %-5s %8.2f of %-8.2f %7.1f ms  %.100s", (unsigned long long)verdict->sequence,
-						assay_verdict_name(verdict->verdict), verdict->score_q8 / 256.0, verdict->threshold_q8 / 256.0,
-						(double)verdict->latency_us / 1e3, verdict->code);
+	int used =
+		snprintf(line, LINE_BYTES, "%6llu  %-5s %8.2f of %-8.2f %7.1f ms  %.100s",
+				 (unsigned long long)verdict->sequence, assay_verdict_name(verdict->verdict), verdict->score_q8 / 256.0,
+				 verdict->threshold_q8 / 256.0, (double)verdict->latency_us / 1e3, verdict->code);
 
 	snprintf(line + used, LINE_BYTES - (size_t)used, "%s%.200s\n", *verdict->reason ? "  " : "", verdict->reason);
 }
@@ -125,8 +126,8 @@ static int stdout_open(const char *name, const void *settings, const struct assa
 	if (!output)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "out of memory");
 	output->settings = settings;
-	rc = assay__door_open(&output->door, name, port, output->settings->queue,
-						  output->settings->durable ? 5000 : 0, error);
+	rc = assay__door_open(&output->door, name, port, output->settings->queue, output->settings->durable ? 5000 : 0,
+						  error);
 	if (rc) {
 		assay__free(port->allocator, output);
 		return rc;
@@ -171,7 +172,8 @@ static void stdout_close(struct assay__output *output, int drain_ms)
 
 const struct assay__output_ops assay__output_stdout = {
 	.type = "stdout",
-	.help = "A line for each verdict on standard output. Verdicts are lost, and counted, where nobody reads fast enough.",
+	.help =
+		"A line for each verdict on standard output. Verdicts are lost, and counted, where nobody reads fast enough.",
 	.options = options,
 	.option_count = (int)(sizeof(options) / sizeof(options[0])),
 	.settings_size = sizeof(struct settings),

@@ -44,7 +44,8 @@ static const struct assay__option options[] = {
 	{.name = "watch",
 	 .type = ASSAY__OPTION_FLAG,
 	 .fallback = "no",
-	 .help = "take the pictures that are written or moved into the folder from now on; those already there are left alone",
+	 .help =
+		 "take the pictures that are written or moved into the folder from now on; those already there are left alone",
 	 .offset = offsetof(struct settings, watch)},
 	{.name = "frame_kib",
 	 .type = ASSAY__OPTION_INT,
@@ -117,7 +118,8 @@ static int list(struct assay__source *source, struct assay_error *error)
 			rc = assay__fail(error, ASSAY_E_NOMEM, -1, "%s: out of memory for its names", path);
 	closedir(folder);
 	if (!rc && !source->count)
-		rc = assay__fail(error, ASSAY_E_ARGUMENT, -1, "%s: there is no picture in it; `watch: yes` waits for some", path);
+		rc = assay__fail(error, ASSAY_E_ARGUMENT, -1, "%s: there is no picture in it; `watch: yes` waits for some",
+						 path);
 	if (!rc)
 		qsort(source->names, (size_t)source->count, sizeof(*source->names), by_name);
 	return rc;
@@ -173,8 +175,8 @@ static int folder_open(const char *name, const void *settings, const struct assa
 		folder_close(source);
 		return rc;
 	}
-	snprintf(source->pacer.health.text, sizeof(source->pacer.health.text), "%s %.60s", set->watch ? "watches" : "replays",
-			 set->path);
+	snprintf(source->pacer.health.text, sizeof(source->pacer.health.text), "%s %.60s",
+			 set->watch ? "watches" : "replays", set->path);
 	*picture_bytes = source->picture_bytes;
 	*out = source;
 	return 0;
@@ -278,8 +280,8 @@ static int load(struct assay__source *source, const char *name, struct assay__pi
 	row = (size_t)image.width_px * (size_t)image.channels * (size_t)(image.depth_bits / 8);
 	bytes = row * (size_t)image.height_px;
 	if (bytes > picture->capacity_bytes) {
-		rc = assay__fail(error, ASSAY_E_LIMIT, -1, "%s: %d x %d px take %zu bytes, a frame has %zu; see frame_kib", path,
-						 image.width_px, image.height_px, bytes, picture->capacity_bytes);
+		rc = assay__fail(error, ASSAY_E_LIMIT, -1, "%s: %d x %d px take %zu bytes, a frame has %zu; see frame_kib",
+						 path, image.width_px, image.height_px, bytes, picture->capacity_bytes);
 	} else {
 		for (int y = 0; y < image.height_px; y++)
 			memcpy(picture->pixels + (size_t)y * row, image.pixels + (size_t)y * image.stride_bytes, row);
@@ -329,7 +331,8 @@ static void folder_health(struct assay__source *source, struct assay__source_hea
 extern const struct assay__source_ops assay__source_folder;
 const struct assay__source_ops assay__source_folder = {
 	.type = "folder",
-	.help = "Pictures of a folder, in the order of their names or as they arrive. A file that cannot be read is a part that is "
+	.help = "Pictures of a folder, in the order of their names or as they arrive. A file that cannot be read is a part "
+			"that is "
 			"FAULT broken and names it.",
 	.options = options,
 	.option_count = (int)(sizeof(options) / sizeof(options[0])),

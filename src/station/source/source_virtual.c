@@ -97,7 +97,7 @@ struct assay__source {
 	bool free_run;
 	int width_px, height_px, channels;
 	size_t picture_bytes;
-	uint64_t next; /* part of the line */
+	uint64_t next;	/* part of the line */
 	uint8_t *shelf; /* `prerender` pictures */
 };
 
@@ -225,7 +225,8 @@ static int virtual_wait(struct assay__source *source, int timeout_ms, struct ass
 		return assay__fail(error, ASSAY_E_LIMIT, -1, "the picture does not fit its frame");
 	if (set->prerender)
 		memcpy(picture->pixels,
-			   source->shelf + (size_t)((index - (uint64_t)set->first) % (uint64_t)set->prerender) * source->picture_bytes,
+			   source->shelf +
+				   (size_t)((index - (uint64_t)set->first) % (uint64_t)set->prerender) * source->picture_bytes,
 			   source->picture_bytes);
 	else
 		rc = render(source, index, picture->pixels, error);
