@@ -94,17 +94,6 @@ static bool find_route(struct assay__request *request, const char *method, enum 
 	return false;
 }
 
-static enum MHD_Result answer_page(struct assay__request *request, const char *method)
-{
-	const struct assay__page *page = assay__page_find(&request->target);
-
-	if (strcmp(method, "GET") && strcmp(method, "HEAD")) {
-		assay__answer_header(request, "Allow", "GET");
-		return assay__answer_error(request, 405, "method", "this address takes GET");
-	}
-	return assay__answer_static(request, page->type, page->begin, (size_t)(page->end - page->begin));
-}
-
 static size_t body_most(const struct assay__request *request)
 {
 	switch (request->route->body) {
@@ -137,8 +126,12 @@ static bool begin(struct assay__request *request, const char *method, enum MHD_R
 									  request->error.message);
 		return false;
 	}
-	if (assay__page_find(&request->target)) {
-		*answer = answer_page(request, method);
+	request->page = assay__page_find(&request->target);
+	if (request->page && (!strcmp(method, "GET") || !strcmp(method, "HEAD")))
+		return true;
+	if (request->page) {
+		assay__answer_header(request, "Allow", "GET");
+		*answer = assay__answer_error(request, 405, "method", "this address takes GET");
 		return false;
 	}
 	if (!find_route(request, method, answer) || !assay__auth(request, answer))
@@ -212,6 +205,9 @@ static enum MHD_Result finish(struct assay__request *request)
 	enum MHD_Result answer = MHD_NO;
 
 	/* What was not read up to its end closes the connection by itself. */
+	if (request->page)
+		return assay__answer_static(request, request->page->type, request->page->begin,
+									(size_t)(request->page->end - request->page->begin));
 	if (request->too_large)
 		return assay__answer_error(request, 413, "too_large", "a body here may have %zu bytes, and all together no more",
 								   request->body_most);

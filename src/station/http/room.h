@@ -17,6 +17,7 @@
 #define ASSAY__BODY_MAX_BYTES 65536
 
 struct assay__request;
+struct assay__page;
 
 /** What a request's body may be. */
 enum assay__body {
@@ -99,6 +100,7 @@ struct assay__request {
 	struct MHD_Connection *connection;
 	struct assay__link *link;
 	const struct assay__route *route;
+	const struct assay__page *page; /**< in place of a route */
 	const char *arguments[ASSAY__REQUEST_MAX_ARGUMENTS]; /**< of the path */
 	struct assay__target target;
 	int target_err; /**< of parsing the address, with `error` */
