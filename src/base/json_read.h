@@ -24,7 +24,7 @@ enum assay__json_type {
 struct assay__json_value {
 	enum assay__json_type type;
 	bool boolean;
-	bool is_integer;	/**< a number without fraction and exponent that fits int64 */
+	bool is_integer; /**< a number without fraction and exponent that fits int64 */
 	int64_t integer;
 	double number;
 	const char *key;	/**< in an object, NUL-terminated; else NULL */

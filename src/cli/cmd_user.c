@@ -24,8 +24,9 @@ static const struct assay__option options[] = {
 	 .type = ASSAY__OPTION_WORD,
 	 .fallback = "viewer",
 	 .words = roles,
-	 .help = "what a user may do: viewer sees; operator also triggers and selects recipes; engineer also changes recipes; "
-			 "admin also users",
+	 .help =
+		 "what a user may do: viewer sees; operator also triggers and selects recipes; engineer also changes recipes; "
+		 "admin also users",
 	 .offset = offsetof(struct settings, role)},
 	{.name = "token",
 	 .type = ASSAY__OPTION_FLAG,

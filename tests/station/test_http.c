@@ -21,7 +21,8 @@ static void make_users(void)
 	mkdir(path, 0700);
 	users_path(path);
 	for (int role = ASSAY__ROLE_VIEWER; role < ASSAY__ROLE_COUNT; role++) {
-		if (assay__users_put(path, assay__role_name((enum assay__role)role), (enum assay__role)role, NULL, token, &error))
+		if (assay__users_put(path, assay__role_name((enum assay__role)role), (enum assay__role)role, NULL, token,
+							 &error))
 			fail_msg("%s", error.message);
 		snprintf(headers_of[role], sizeof(headers_of[role]), "Authorization: Bearer %s\r\n", token);
 	}
@@ -47,7 +48,11 @@ static const char *fill_path(const struct assay__route *route, char out[256])
 			*at++ = *from;
 			continue;
 		}
-		at += sprintf(at, "%s", !strncmp(from, "{camera}", 8) ? "top" : !strncmp(from, "{user}", 6) ? "nobody" : !strncmp(from, "{view}", 6) ? "0" : "1");
+		at += sprintf(at, "%s",
+					  !strncmp(from, "{camera}", 8) ? "top"
+					  : !strncmp(from, "{user}", 6) ? "nobody"
+					  : !strncmp(from, "{view}", 6) ? "0"
+													: "1");
 		from = strchr(from, '}');
 	}
 	*at = '\0';
@@ -101,7 +106,8 @@ static void test_session(void **state)
 	assert_int_equal(answer.status, 401);
 	assert_null(strstr(answer.head, "Set-Cookie"));
 	answer_free(&answer);
-	answer = http_ask(site.port, "POST", "/api/v1/session", NULL, "{\"user\":\"otto\",\"password\":\"battery staple\"}");
+	answer =
+		http_ask(site.port, "POST", "/api/v1/session", NULL, "{\"user\":\"otto\",\"password\":\"battery staple\"}");
 	assert_int_equal(answer.status, 200);
 	at = strstr(answer.head, "Set-Cookie: ");
 	assert_non_null(at);
@@ -147,7 +153,8 @@ static void test_login_is_slowed(void **state)
 	make_users();
 	site = site_open("", "");
 	for (int i = 0; i < 7; i++)
-		refused += http_status(site.port, "POST", "/api/v1/session", NULL, "{\"user\":\"anna\",\"password\":\"guess\"}") == 429;
+		refused += http_status(site.port, "POST", "/api/v1/session", NULL,
+							   "{\"user\":\"anna\",\"password\":\"guess\"}") == 429;
 	assert_true(refused >= 1);
 	answer = http_ask(site.port, "POST", "/api/v1/session", NULL, "{\"user\":\"anna\",\"password\":\"correct horse\"}");
 	assert_int_equal(answer.status, 429);
@@ -171,14 +178,15 @@ static void test_local(void **state)
 	assert_int_equal(http_status(site.port, "POST", "/api/v1/trigger", "Origin: null\r\n", NULL), 403);
 	assert_int_equal(http_status(site.port, "POST", "/api/v1/trigger", "Content-Type: text/plain\r\n", "{}"), 415);
 	fd = http_connect(site.port);
-	snprintf(request, sizeof(request), "GET /api/v1/status HTTP/1.1\r\nHost: evil.example:%d\r\nConnection: close\r\n\r\n",
-			 site.port);
+	snprintf(request, sizeof(request),
+			 "GET /api/v1/status HTTP/1.1\r\nHost: evil.example:%d\r\nConnection: close\r\n\r\n", site.port);
 	http_send(fd, request, strlen(request));
 	answer = http_read(fd);
 	assert_int_equal(answer.status, 403);
 	answer_free(&answer);
 	/* The first user ends it. */
-	assert_int_equal(http_status(site.port, "POST", "/api/v1/users", NULL, "{\"name\":\"eve\",\"role\":\"viewer\"}"), 409);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/users", NULL, "{\"name\":\"eve\",\"role\":\"viewer\"}"),
+					 409);
 	assert_int_equal(http_status(site.port, "POST", "/api/v1/users", NULL,
 								 "{\"name\":\"anna\",\"role\":\"admin\",\"password\":\"correct horse\"}"),
 					 200);
@@ -226,7 +234,8 @@ static void test_door_off_loopback(void **state)
 	drop_users();
 }
 
-static const struct assay__json_value *resolve(const struct assay__json_value *api, const struct assay__json_value *schema)
+static const struct assay__json_value *resolve(const struct assay__json_value *api,
+											   const struct assay__json_value *schema)
 {
 	const struct assay__json_value *ref = assay__json_member(schema, "$ref");
 
@@ -405,8 +414,10 @@ static void test_odd_requests(void **state)
 	assert_int_equal(http_status(site.port, "POST", "/api/v1/recipes/select", NULL, "{}"), 400);
 	memset(large, ' ', 70000);
 	assert_int_equal(http_status(site.port, "POST", "/api/v1/trigger", NULL, large), 413);
-	assert_int_equal(http_status(site.port, "POST", "/api/v1/cameras/top/frame", "Content-Type: image/png\r\n", large), 413);
-	assert_int_equal(http_status(site.port, "POST", "/api/v1/cameras/top/frame", "Content-Type: image/png\r\n", "x"), 409);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/cameras/top/frame", "Content-Type: image/png\r\n", large),
+					 413);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/cameras/top/frame", "Content-Type: image/png\r\n", "x"),
+					 409);
 	/* Headers and addresses have an end too. */
 	memset(large, 'a', 60000);
 	large[60000] = '\0';
@@ -482,10 +493,11 @@ static void test_pushed_pictures(void **state)
 	bool found = false;
 
 	(void)state;
-	site.bench = bench_open("station: {name: cell, state_dir: state, deadline_ms: 10000}\n"
-							"recipes:\n  - {name: quick, file: quick.assay}\n"
-							"cameras:\n  - {name: top, type: http_push}\ntriggers:\n  - {type: free}\nhttp: {port: 0}\n",
-							NULL);
+	site.bench =
+		bench_open("station: {name: cell, state_dir: state, deadline_ms: 10000}\n"
+				   "recipes:\n  - {name: quick, file: quick.assay}\n"
+				   "cameras:\n  - {name: top, type: http_push}\ntriggers:\n  - {type: free}\nhttp: {port: 0}\n",
+				   NULL);
 	need = (struct assay__http_need){.settings = site.bench.config->http,
 									 .station_name = "cell",
 									 .state_dir = site.bench.config->station.state_dir,
@@ -495,8 +507,8 @@ static void test_pushed_pictures(void **state)
 	assert_int_equal(assay_image_encode_png(&image, NULL, &png, &size, NULL), 0);
 	assay_image_free(&image, NULL);
 	cursor = assay__station_event_next(site.bench.station);
-	answer = http_ask_n(site.port, "POST", "/api/v1/cameras/top/frame?trigger_id=77&code=P-9", "Content-Type: image/png\r\n",
-						png, size);
+	answer = http_ask_n(site.port, "POST", "/api/v1/cameras/top/frame?trigger_id=77&code=P-9",
+						"Content-Type: image/png\r\n", png, size);
 	assert_int_equal(answer.status, 202);
 	answer_free(&answer);
 	for (int i = 0; i < 200 && !found; i++)
@@ -506,8 +518,8 @@ static void test_pushed_pictures(void **state)
 	assert_int_equal(event.trigger_id, 77);
 	assert_string_equal(event.code, "P-9");
 	assert_int_not_equal(event.verdict, ASSAY_FAULT);
-	assert_int_equal(http_status(site.port, "POST", "/api/v1/cameras/top/frame", "Content-Type: image/png\r\n", "rubbish"),
-					 422);
+	assert_int_equal(
+		http_status(site.port, "POST", "/api/v1/cameras/top/frame", "Content-Type: image/png\r\n", "rubbish"), 422);
 	assert_int_equal(http_status(site.port, "GET", "/api/v1/parts", NULL, NULL), 503); /* no port was given */
 	assay_image_free(&(struct assay_image){.pixels = NULL}, NULL);
 	free(png);
@@ -517,9 +529,14 @@ static void test_pushed_pictures(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_roles),		 cmocka_unit_test(test_session),	  cmocka_unit_test(test_login_is_slowed),
-		cmocka_unit_test(test_local),		 cmocka_unit_test(test_door_off_loopback),
-		cmocka_unit_test(test_description),	 cmocka_unit_test(test_odd_requests), cmocka_unit_test(test_recipes),
+		cmocka_unit_test(test_roles),
+		cmocka_unit_test(test_session),
+		cmocka_unit_test(test_login_is_slowed),
+		cmocka_unit_test(test_local),
+		cmocka_unit_test(test_door_off_loopback),
+		cmocka_unit_test(test_description),
+		cmocka_unit_test(test_odd_requests),
+		cmocka_unit_test(test_recipes),
 		cmocka_unit_test(test_pushed_pictures),
 	};
 

@@ -5,7 +5,8 @@
 /* A client that sends a byte a second is closed after timeout_s, and meanwhile others are answered. */
 static void test_slow_loris(void **state)
 {
-	static const char request[] = "GET /api/v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+	static const char request[] =
+		"GET /api/v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 	struct site site = site_open("", "  timeout_s: 3\n");
 	int fds[20], alive = 20;
 	int64_t start_us = assay__clock_us();
@@ -15,8 +16,8 @@ static void test_slow_loris(void **state)
 		fds[i] = http_connect(site.port);
 	for (int tick = 0; tick < 12 && alive; tick++) {
 		for (int i = 0; i < 20; i++)
-			if (fds[i] >= 0 && (!http_send(fds[i], request + tick, 1) ||
-								(tick && recv(fds[i], (char[1]){0}, 1, MSG_DONTWAIT) == 0))) {
+			if (fds[i] >= 0 &&
+				(!http_send(fds[i], request + tick, 1) || (tick && recv(fds[i], (char[1]){0}, 1, MSG_DONTWAIT) == 0))) {
 				close(fds[i]);
 				fds[i] = -1;
 				alive--;
@@ -84,7 +85,7 @@ static void join_chunks(char *text, size_t size)
 
 static void test_slow_readers(void **state)
 {
-	struct site site = site_open("", "  timeout_s: 60\n");
+	struct site site = site_open("record: {images: none}\n", "  timeout_s: 60\n");
 	char request[128], *text = malloc(8 << 20);
 	int64_t alone_us, alone_worst_us, beside_us, beside_worst_us;
 	int fds[10], small = 4096, told = 0;
@@ -106,12 +107,18 @@ static void test_slow_readers(void **state)
 		size_t used = 0;
 		const char *at;
 
+		/* a window of 4 KiB would take a second a reader */
+		setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &(int){1 << 20}, sizeof(int));
 		while (used < (8 << 20) - 1) {
 			ssize_t got = recv(fds[i], text + used, (8 << 20) - 1 - used, 0);
 
 			assert_true(got > 0);
 			used += (size_t)got;
 			text[used] = '\0';
+			if (strstr(text + used - (used > 20 ? 20 : used), ": beat\n"))
+				fail_msg("event %llu has not come: %s",
+						 (unsigned long long)assay__station_event_next(site.bench.station) - 1,
+						 text + used - (used > 1500 ? 1500 : used));
 			/* the newest event is there: event_next - 1 */
 			snprintf(request, sizeof(request), "id: %llu\n",
 					 (unsigned long long)assay__station_event_next(site.bench.station) - 1);

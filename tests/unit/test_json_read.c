@@ -15,7 +15,8 @@ static int parse(const char *text, struct assay__json_tree **tree, struct assay_
 
 static void test_values(void **state)
 {
-	const char *text = " {\"a\": [1, -2.5e1, true, false, null, \"x\\u00e9\\ud83d\\ude00\\n\"], \"b\": {\"c\": 9223372036854775807}} ";
+	const char *text =
+		" {\"a\": [1, -2.5e1, true, false, null, \"x\\u00e9\\ud83d\\ude00\\n\"], \"b\": {\"c\": 9223372036854775807}} ";
 	struct assay__json_tree *tree;
 	const struct assay__json_value *root, *item;
 
@@ -46,11 +47,31 @@ static void test_refused(void **state)
 		const char *text;
 		int position;
 	} bad[] = {
-		{"", 0},		   {"{", 1},		   {"[1,]", 3},		  {"[1 2]", 3},		  {"{\"a\":1,}", 7},
-		{"{a:1}", 1},	   {"{\"a\" 1}", 5},   {"01", 1},		  {"1.", 2},		  {".5", 0},
-		{"1e", 2},		   {"+1", 0},		   {"nul", 0},		  {"\"a", 2},		  {"\"\\x\"", 2},
-		{"\"\\u12g4\"", 5}, {"\"\\u0000\"", 7}, {"\"\\ud800\"", 7}, {"\"\\udc00\"", 7}, {"\"\t\"", 1},
-		{"\"\xff\"", 1},   {"1 1", 2},		   {"{\"a\":1,\"a\":2}", 7}, {"[1}", 2}, {"1e999", 0},
+		{"", 0},
+		{"{", 1},
+		{"[1,]", 3},
+		{"[1 2]", 3},
+		{"{\"a\":1,}", 7},
+		{"{a:1}", 1},
+		{"{\"a\" 1}", 5},
+		{"01", 1},
+		{"1.", 2},
+		{".5", 0},
+		{"1e", 2},
+		{"+1", 0},
+		{"nul", 0},
+		{"\"a", 2},
+		{"\"\\x\"", 2},
+		{"\"\\u12g4\"", 5},
+		{"\"\\u0000\"", 7},
+		{"\"\\ud800\"", 7},
+		{"\"\\udc00\"", 7},
+		{"\"\t\"", 1},
+		{"\"\xff\"", 1},
+		{"1 1", 2},
+		{"{\"a\":1,\"a\":2}", 7},
+		{"[1}", 2},
+		{"1e999", 0},
 	};
 	struct assay__json_tree *tree;
 	struct assay_error error;

@@ -186,8 +186,8 @@ bool assay__body_text(struct assay__request *request, const char *name, size_t m
 		return true;
 	}
 	if (value->type != ASSAY__JSON_STRING || value->length > most_bytes) {
-		*answer = assay__answer_error(request, 400, "argument", "%s: expected text of at most %zu bytes", name,
-									  most_bytes);
+		*answer =
+			assay__answer_error(request, 400, "argument", "%s: expected text of at most %zu bytes", name, most_bytes);
 		return false;
 	}
 	*out = value->string;

@@ -43,8 +43,9 @@ static bool identify(struct assay__request *request, enum MHD_Result *answer)
 	if (!request->http->loopback || assay__porter_user_count(request->http->porter))
 		return true;
 	if (!assay__host_is_loopback(assay__request_header(request, "Host"))) {
-		*answer = assay__answer_error(request, 403, "forbidden",
-									  "without users this station answers to localhost only; `assay user add` makes one");
+		*answer =
+			assay__answer_error(request, 403, "forbidden",
+								"without users this station answers to localhost only; `assay user add` makes one");
 		return false;
 	}
 	request->who.kind = ASSAY__WHO_LOCAL;
@@ -77,8 +78,9 @@ bool assay__auth(struct assay__request *request, enum MHD_Result *answer)
 	}
 	if (is_write(request) && request->route->least > ASSAY__ROLE_ANYONE && request->who.kind == ASSAY__WHO_SESSION &&
 		!csrf_right(request)) {
-		*answer = assay__answer_error(request, 403, "csrf",
-									  "the header X-CSRF-Token must hold what the login gave, or GET /api/v1/session gives");
+		*answer =
+			assay__answer_error(request, 403, "csrf",
+								"the header X-CSRF-Token must hold what the login gave, or GET /api/v1/session gives");
 		return false;
 	}
 	return true;

@@ -90,15 +90,17 @@ static int check_door(const struct assay__http *http, struct assay_error *error)
 	if (http->loopback)
 		return 0;
 	if (!assay__porter_user_count(http->porter))
-		return assay__fail(error, ASSAY_E_ARGUMENT, -1,
-						   "http: will not listen on %s, which others can reach, without a user; make one: assay user add "
-						   "NAME --role admin --users %s",
-						   settings->address, assay__porter_path(http->porter));
+		return assay__fail(
+			error, ASSAY_E_ARGUMENT, -1,
+			"http: will not listen on %s, which others can reach, without a user; make one: assay user add "
+			"NAME --role admin --users %s",
+			settings->address, assay__porter_path(http->porter));
 	if (!http->tls && !settings->insecure_http)
-		return assay__fail(error, ASSAY_E_ARGUMENT, -1,
-						   "http: will not listen on %s, which others can reach, without TLS; give tls_cert and tls_key, or "
-						   "insecure_http: yes where the network is closed",
-						   settings->address);
+		return assay__fail(
+			error, ASSAY_E_ARGUMENT, -1,
+			"http: will not listen on %s, which others can reach, without TLS; give tls_cert and tls_key, or "
+			"insecure_http: yes where the network is closed",
+			settings->address);
 	return 0;
 }
 
@@ -162,8 +164,7 @@ static void *sweep(void *arg)
 		int64_t now_us = assay__clock_us();
 
 		for (struct assay__link *link = http->links; link; link = link->next)
-			if (link->since_us &&
-				now_us - link->since_us > http->settings->timeout_s * 1000000LL + link->grace_us) {
+			if (link->since_us && now_us - link->since_us > http->settings->timeout_s * 1000000LL + link->grace_us) {
 				shutdown(link->fd, SHUT_RDWR);
 				link->since_us = now_us;
 				atomic_fetch_add(&http->timed_out, 1);
@@ -212,8 +213,8 @@ static int start(struct assay__http *http, union address *address, struct assay_
 		http->daemon = MHD_start_daemon(
 			flags, 0, accept_policy, http, assay__request_handle, http, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL,
 			MHD_OPTION_SOCK_ADDR, &address->any, MHD_OPTION_URI_LOG_CALLBACK, assay__request_open, http,
-			MHD_OPTION_NOTIFY_COMPLETED, assay__request_close, http, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, http,
-			MHD_OPTION_CONNECTION_LIMIT, (unsigned)settings->max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+			MHD_OPTION_NOTIFY_COMPLETED, assay__request_close, http, MHD_OPTION_NOTIFY_CONNECTION, connection_changed,
+			http, MHD_OPTION_CONNECTION_LIMIT, (unsigned)settings->max_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 			(unsigned)settings->max_per_address, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)settings->timeout_s,
 			MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)settings->header_kib * 1024, MHD_OPTION_THREAD_STACK_SIZE,
 			(size_t)STACK_BYTES, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_STRICT_FOR_CLIENT, 1,
@@ -300,10 +301,11 @@ int assay__http_open(const struct assay__http_need *need, struct assay__http **o
 	assay__log(ASSAY__LOG_NOTICE, "http_listening", "address=%s port=%d tls=%s users=%d", need->settings->address,
 			   http->port, http->tls ? "yes" : "no", assay__porter_user_count(http->porter));
 	if (!assay__porter_user_count(http->porter))
-		assay__log(ASSAY__LOG_NOTICE, "http_no_users",
-				   "text=\"whoever sits at this machine may do everything; to change that: assay user add NAME --role admin "
-				   "--users %s\"",
-				   http->users_path);
+		assay__log(
+			ASSAY__LOG_NOTICE, "http_no_users",
+			"text=\"whoever sits at this machine may do everything; to change that: assay user add NAME --role admin "
+			"--users %s\"",
+			http->users_path);
 	return 0;
 }
 

@@ -6,15 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "station/http/handlers.h"
 
 #define BATCH 8
-#define SLICE_MS 250		 /* how soon a stream hears that the server stops */
-#define BEAT_US 5000000LL	 /* shows the browser, and us, that the other side is there */
+#define SLICE_MS 250	  /* how soon a stream hears that the server stops */
+#define BEAT_US 5000000LL /* shows the browser, and us, that the other side is there */
 #define BLOCK_BYTES 16384
+#define SEND_BUFFER_BYTES 65536
 
 struct stream {
 	struct assay__http *http;
@@ -208,7 +210,8 @@ enum MHD_Result assay__http_events(struct assay__request *request)
 	if (atomic_fetch_add(&request->http->streams, 1) >= most) {
 		atomic_fetch_sub(&request->http->streams, 1);
 		assay__answer_header(request, "Retry-After", "10");
-		return assay__answer_error(request, 503, "full", "%d streams of events are open, and no more are allowed", most);
+		return assay__answer_error(request, 503, "full", "%d streams of events are open, and no more are allowed",
+								   most);
 	}
 	stream = calloc(1, sizeof(*stream));
 	if (!stream) {
@@ -225,6 +228,8 @@ enum MHD_Result assay__http_events(struct assay__request *request)
 	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, stream, free_stream);
 	if (!response)
 		free_stream(stream);
+	/* What a reader that has stopped may hold of the system's memory. */
+	setsockopt(request->link->fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
 	assay__answer_header(request, "X-Accel-Buffering", "no");
 	return assay__answer(request, 200, "text/event-stream", response);
 }

@@ -19,8 +19,8 @@ static void put_parameters(FILE *out, const struct assay__route *route)
 
 	fputs("\"parameters\":[", out);
 	for (const char *at = strchr(route->path, '{'); at; at = strchr(at + 1, '{')) {
-		fprintf(out, "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}", separator,
-				(int)strcspn(at + 1, "}"), at + 1);
+		fprintf(out, "%s{\"name\":\"%.*s\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}",
+				separator, (int)strcspn(at + 1, "}"), at + 1);
 		separator = ",";
 	}
 	for (const char *at = route->query; at && *at;) {
@@ -62,7 +62,8 @@ static void put_route(FILE *out, const struct assay__route *route)
 			: !strcmp(route->method, "DELETE") ? "ete"
 											   : "",
 			route->id, route->summary, assay__role_name(route->least));
-	fputs(route->least == ASSAY__ROLE_ANYONE ? "\"security\":[]," : "\"security\":[{\"token\":[]},{\"session\":[]}],", out);
+	fputs(route->least == ASSAY__ROLE_ANYONE ? "\"security\":[]," : "\"security\":[{\"token\":[]},{\"session\":[]}],",
+		  out);
 	put_parameters(out, route);
 	put_body(out, route);
 	fprintf(out, "\"responses\":{\"200\":{\"description\":\"done\",\"content\":{\"%s\":{\"schema\":",
@@ -78,8 +79,7 @@ static void put_route(FILE *out, const struct assay__route *route)
 
 static void put_all(FILE *out)
 {
-	fputs("{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"assay station\",\"version\":\"" ASSAY_VERSION
-		  "\"},\"paths\":{",
+	fputs("{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"assay station\",\"version\":\"" ASSAY_VERSION "\"},\"paths\":{",
 		  out);
 	for (int i = 0; i < assay__route_count; i++) {
 		const struct assay__route *route = &assay__routes[i];

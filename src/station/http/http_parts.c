@@ -74,7 +74,8 @@ static bool read_filter(struct assay__request *request, struct assay__parts_filt
 		!read_score(request, "score_most", &filter->score_most_q8, answer))
 		return false;
 	if (!read_verdicts(assay__request_query(request, "verdict"), &filter->verdicts)) {
-		*answer = assay__answer_error(request, 400, "argument", "verdict: expected PASS, FAIL, FAULT or several with commas");
+		*answer =
+			assay__answer_error(request, 400, "argument", "verdict: expected PASS, FAIL, FAULT or several with commas");
 		return false;
 	}
 	filter->cursor = (uint64_t)cursor;
@@ -176,7 +177,8 @@ static enum MHD_Result answer_picture(struct assay__request *request, bool heatm
 		return answer;
 	if (heatmap && !(result = calloc(1, sizeof(*result))))
 		return assay__answer_error(request, 500, "no_memory", "out of memory");
-	rc = request->http->parts->picture(request->http->parts->ctx, (uint64_t)sequence, (int)view, &image, result, &error);
+	rc =
+		request->http->parts->picture(request->http->parts->ctx, (uint64_t)sequence, (int)view, &image, result, &error);
 	if (rc) {
 		free(result);
 		return answer_missing(request, &error);

@@ -149,7 +149,8 @@ static int replace(struct assay__station *station, const char *file, const uint8
 	assay_recipe_close(recipe);
 	unlink(before);
 	if (link(file, before) || rename(fresh, file)) {
-		rc = assay__fail(error, ASSAY_E_IO, -1, "%s: cannot put the new recipe in its place: %s", file, strerror(errno));
+		rc =
+			assay__fail(error, ASSAY_E_IO, -1, "%s: cannot put the new recipe in its place: %s", file, strerror(errno));
 		unlink(fresh);
 		return rc;
 	}
@@ -175,7 +176,8 @@ enum MHD_Result assay__http_recipe_put(struct assay__request *request)
 			memcpy(file, recipes[i].file, sizeof(file));
 	free(recipes);
 	if (!*file)
-		return assay__answer_error(request, 404, "not_found", "there is no recipe of that name; STATION.yaml says which are");
+		return assay__answer_error(request, 404, "not_found",
+								   "there is no recipe of that name; STATION.yaml says which are");
 	if (!request->body_size)
 		return assay__answer_error(request, 400, "argument", "the body must be a recipe file");
 	pthread_mutex_lock(&one);

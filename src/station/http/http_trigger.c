@@ -22,7 +22,9 @@ static bool await_verdict(struct assay__http *http, uint64_t cursor, uint64_t se
 	for (;;) {
 		int64_t left_ms = (deadline_us - assay__clock_us()) / 1000;
 		int count = assay__station_events(http->station, &cursor, events, BATCH, NULL,
-										  left_ms <= 0 ? 0 : left_ms < SLICE_MS ? (int)left_ms : SLICE_MS);
+										  left_ms <= 0		   ? 0
+										  : left_ms < SLICE_MS ? (int)left_ms
+															   : SLICE_MS);
 
 		for (int i = 0; i < count; i++)
 			if (events[i].sequence == sequence && !strcmp(events[i].kind, "verdict")) {
@@ -75,7 +77,8 @@ enum MHD_Result assay__http_trigger(struct assay__request *request)
 	deadline_us = assay__clock_us() + timeout_ms * 1000;
 	rc = assay__station_trigger(station, ASSAY__TRIGGER_HTTP, (uint64_t)trigger_id, code, &sequence);
 	if (rc && rc != ASSAY_E_FULL)
-		return assay__answer_error(request, 503, assay_err_name((enum assay_err)rc), "the station takes no triggers now");
+		return assay__answer_error(request, 503, assay_err_name((enum assay_err)rc),
+								   "the station takes no triggers now");
 	if (wait != WAIT_NONE)
 		judged = await_verdict(request->http, cursor, sequence, deadline_us, &verdict);
 	if (wait == WAIT_RECORDED && judged) {
@@ -113,7 +116,8 @@ enum MHD_Result assay__http_push(struct assay__request *request)
 	if (code && strlen(code) >= ASSAY__PART_CODE_CHARS)
 		return assay__answer_error(request, 400, "argument", "code: longer than %d bytes", ASSAY__PART_CODE_CHARS - 1);
 	if (!assay__source_http_has(request->arguments[0]))
-		return assay__answer_error(request, 409, "not_pushed", "this camera takes its own pictures; only those of type "
+		return assay__answer_error(request, 409, "not_pushed",
+								   "this camera takes its own pictures; only those of type "
 								   "http_push can be given one");
 	if (!request->body_size)
 		return assay__answer_error(request, 400, "argument", "the body must be a picture file");

@@ -9,11 +9,11 @@
 
 /** Which parts, newest first; all conditions must hold, zero fields ask nothing. */
 struct assay__parts_filter {
-	uint64_t cursor;		 /**< of the page before, 0: the first page */
-	int limit;				 /**< 1..ASSAY__PARTS_PAGE */
-	uint64_t first, last;	 /**< sequences, included */
-	int64_t from_us, to_us;	 /**< wall time, to_us excluded */
-	unsigned verdicts;		 /**< bit 1 << enum assay_verdict */
+	uint64_t cursor;		   /**< of the page before, 0: the first page */
+	int limit;				   /**< 1..ASSAY__PARTS_PAGE */
+	uint64_t first, last;	   /**< sequences, included */
+	int64_t from_us, to_us;	   /**< wall time, to_us excluded */
+	unsigned verdicts;		   /**< bit 1 << enum assay_verdict */
 	const char *code, *recipe; /**< exactly */
 	uint32_t score_least_q8, score_most_q8;
 	bool challenge; /**< only challenge parts */

@@ -325,8 +325,8 @@ int assay__parts_record_open(const char *state_dir, struct assay__parts_record *
 
 	if (!record)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "out of memory");
-	record->port = (struct assay__parts_port){
-		.ctx = record, .list = list, .get = get, .picture = picture, .replay = replay};
+	record->port =
+		(struct assay__parts_port){.ctx = record, .list = list, .get = get, .picture = picture, .replay = replay};
 	record->state_dir = state_dir;
 	pthread_mutex_init(&record->mutex, NULL);
 	pthread_mutex_init(&record->replay_mutex, NULL);

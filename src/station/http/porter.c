@@ -182,7 +182,7 @@ static void open_session(struct assay__porter *porter, const struct assay__user 
 }
 
 enum assay__login assay__porter_login(struct assay__porter *porter, const char *address, const char *name,
-									const char *password, struct assay__who *who, int *retry_s)
+									  const char *password, struct assay__who *who, int *retry_s)
 {
 	int64_t now_us = assay__clock_us(), until_us;
 	const struct assay__user *found;

@@ -38,7 +38,7 @@ enum assay__login { ASSAY__LOGIN_OK, ASSAY__LOGIN_WRONG, ASSAY__LOGIN_WAIT, ASSA
  * doubles a wait of which *retry_s tells the rest. One password is checked at a time; while 4 wait, FULL.
  */
 enum assay__login assay__porter_login(struct assay__porter *porter, const char *address, const char *name,
-									const char *password, struct assay__who *who, int *retry_s);
+									  const char *password, struct assay__who *who, int *retry_s);
 void assay__porter_logout(struct assay__porter *porter, const char *session);
 
 /** Fills *who if the session lives and its user still exists, with the user's role of today. */

@@ -138,8 +138,8 @@ static bool begin(struct assay__request *request, const char *method, enum MHD_R
 		return false;
 	request->body_most = body_most(request);
 	length_text = assay__request_header(request, "Content-Length");
-	if (length_text && (!assay__text_to_int64(length_text, &length) || length < 0 ||
-						(uint64_t)length > request->body_most)) {
+	if (length_text &&
+		(!assay__text_to_int64(length_text, &length) || length < 0 || (uint64_t)length > request->body_most)) {
 		*answer = assay__answer_error(request, 413, "too_large", "a body here may have %zu bytes", request->body_most);
 		return false;
 	}
@@ -158,8 +158,8 @@ static bool grow(struct assay__request *request, size_t needed)
 {
 	struct assay__http *http = request->http;
 	size_t capacity = request->body_capacity ? request->body_capacity * 2 : 4096;
-	size_t all_most = ALL_BODIES_PIECES * ((size_t)http->settings->picture_kib << 10) +
-					  ((size_t)http->settings->recipe_mib << 20);
+	size_t all_most =
+		ALL_BODIES_PIECES * ((size_t)http->settings->picture_kib << 10) + ((size_t)http->settings->recipe_mib << 20);
 	uint8_t *bytes;
 
 	while (capacity < needed)
@@ -209,8 +209,8 @@ static enum MHD_Result finish(struct assay__request *request)
 		return assay__answer_static(request, request->page->type, request->page->begin,
 									(size_t)(request->page->end - request->page->begin));
 	if (request->too_large)
-		return assay__answer_error(request, 413, "too_large", "a body here may have %zu bytes, and all together no more",
-								   request->body_most);
+		return assay__answer_error(request, 413, "too_large",
+								   "a body here may have %zu bytes, and all together no more", request->body_most);
 	if (route->body == ASSAY__BODY_JSON && !parse_body(request, &answer))
 		return answer;
 	if (strcmp(route->method, "GET") && !route->quiet) {

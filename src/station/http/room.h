@@ -100,7 +100,7 @@ struct assay__request {
 	struct MHD_Connection *connection;
 	struct assay__link *link;
 	const struct assay__route *route;
-	const struct assay__page *page; /**< in place of a route */
+	const struct assay__page *page;						 /**< in place of a route */
 	const char *arguments[ASSAY__REQUEST_MAX_ARGUMENTS]; /**< of the path */
 	struct assay__target target;
 	int target_err; /**< of parsing the address, with `error` */

@@ -6,8 +6,9 @@ static const struct assay__option rows[] = {
 	{.name = "address",
 	 .type = ASSAY__OPTION_TEXT,
 	 .fallback = "127.0.0.1",
-	 .help = "where to listen, an IPv4 or IPv6 address; 0.0.0.0 or :: for all. Off loopback a user must exist, and TLS or "
-			 "insecure_http",
+	 .help =
+		 "where to listen, an IPv4 or IPv6 address; 0.0.0.0 or :: for all. Off loopback a user must exist, and TLS or "
+		 "insecure_http",
 	 .offset = offsetof(struct assay__http_settings, address)},
 	{.name = "port",
 	 .type = ASSAY__OPTION_INT,
@@ -31,8 +32,9 @@ static const struct assay__option rows[] = {
 	 .offset = offsetof(struct assay__http_settings, insecure_http)},
 	{.name = "users",
 	 .type = ASSAY__OPTION_PATH,
-	 .help = "who may use it, as assay user writes it; without it `users` in state_dir. As long as there is none, whoever "
-			 "sits at this machine may do everything",
+	 .help =
+		 "who may use it, as assay user writes it; without it `users` in state_dir. As long as there is none, whoever "
+		 "sits at this machine may do everything",
 	 .offset = offsetof(struct assay__http_settings, users)},
 	{.name = "session_h",
 	 .type = ASSAY__OPTION_INT,
@@ -62,7 +64,8 @@ static const struct assay__option rows[] = {
 	 .min = 1,
 	 .max = 600,
 	 .unit = "s",
-	 .help = "a connection is closed that takes longer to send a whole request, idles so long, or takes nothing of an answer "
+	 .help = "a connection is closed that takes longer to send a whole request, idles so long, or takes nothing of an "
+			 "answer "
 			 "for so long",
 	 .offset = offsetof(struct assay__http_settings, timeout_s)},
 	{.name = "header_kib",

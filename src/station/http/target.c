@@ -112,10 +112,10 @@ int assay__target_parse(const char *raw, struct assay__target *out, struct assay
 	for (const char *from = path_end + 1; !rc && from < end;) {
 		const char *and = memchr(from, '&', (size_t)(end - from));
 
-		rc = add_query(out, from, (size_t)((and ? and : end) - from), &at, error);
+		rc = add_query(out, from, (size_t)((and? and : end) - from), &at, error);
 		if (!and)
 			break;
-		from = and + 1;
+		from = and+1;
 	}
 	return rc;
 }

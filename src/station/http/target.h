@@ -19,8 +19,9 @@ struct assay__target_pair {
 
 /** Strings point into `text` and are valid UTF-8 without control characters. */
 struct assay__target {
-	const char *segments[ASSAY__TARGET_MAX_SEGMENTS]; /**< decoded; none is empty, "." or ".." or has a slash or backslash */
-	int segment_count;								  /**< 0: "/" */
+	const char
+		*segments[ASSAY__TARGET_MAX_SEGMENTS]; /**< decoded; none is empty, "." or ".." or has a slash or backslash */
+	int segment_count;						   /**< 0: "/" */
 	struct assay__target_pair query[ASSAY__TARGET_MAX_QUERY];
 	int query_count;
 	char text[ASSAY__TARGET_MAX_BYTES + 1];
@@ -36,7 +37,8 @@ const char *assay__target_query(const struct assay__target *target, const char *
  * Does the path fit a template such as "/api/v1/parts/{sequence}"? `arguments` gets the segments that stand for {…}, in order,
  * at most `most`.
  */
-bool assay__target_fits(const struct assay__target *target, const char *path_template, const char **arguments, int most);
+bool assay__target_fits(const struct assay__target *target, const char *path_template, const char **arguments,
+						int most);
 
 /** Copies the value of a cookie from the Cookie header (nullable) if it is of 1 to size - 1 letters and digits. */
 bool assay__cookie_find(const char *header, const char *name, char *out, size_t size);

@@ -62,8 +62,8 @@ static int read_line(const char *path, int number, char *line, struct assay__use
 		words[count++] = word;
 	if (count != 4 || !is_name(words[0]) || !assay__role_from_name(words[1], &user->role) ||
 		(strcmp(words[2], "password") && strcmp(words[2], "token")) || strlen(words[3]) >= sizeof(user->secret))
-		return assay__fail(error, ASSAY_E_FORMAT, number, "%s:%d: expected NAME ROLE password HASH, or NAME ROLE token HASH",
-						   path, number);
+		return assay__fail(error, ASSAY_E_FORMAT, number,
+						   "%s:%d: expected NAME ROLE password HASH, or NAME ROLE token HASH", path, number);
 	if (assay__users_find(users, words[0]))
 		return assay__fail(error, ASSAY_E_FORMAT, number, "%s:%d: this user is named twice", path, number);
 	if (users->count == ASSAY__USERS_MOST - 1)
@@ -199,8 +199,8 @@ static int make_secret(struct assay__user *user, const char *password, char toke
 		return 0;
 	}
 	if (length < ASSAY__PASSWORD_MIN_BYTES || length > ASSAY__PASSWORD_MAX_BYTES)
-		return assay__fail(error, ASSAY_E_ARGUMENT, -1, "a password must have %d to %d bytes", ASSAY__PASSWORD_MIN_BYTES,
-						   ASSAY__PASSWORD_MAX_BYTES);
+		return assay__fail(error, ASSAY_E_ARGUMENT, -1, "a password must have %d to %d bytes",
+						   ASSAY__PASSWORD_MIN_BYTES, ASSAY__PASSWORD_MAX_BYTES);
 	if (crypto_pwhash_str(user->secret, password, length, crypto_pwhash_OPSLIMIT_INTERACTIVE,
 						  crypto_pwhash_MEMLIMIT_INTERACTIVE))
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "out of memory for a password hash");

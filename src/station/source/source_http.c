@@ -111,8 +111,9 @@ int assay__source_http_push(const char *camera, const struct assay_image *image,
 
 	pthread_mutex_lock(&open_mutex);
 	source = find(camera);
-	rc = source ? put(source, image, trigger_id, code, error)
-				: assay__fail(error, ASSAY_E_ARGUMENT, -1, "there is no camera of that name that takes posted pictures");
+	rc = source
+			 ? put(source, image, trigger_id, code, error)
+			 : assay__fail(error, ASSAY_E_ARGUMENT, -1, "there is no camera of that name that takes posted pictures");
 	pthread_mutex_unlock(&open_mutex);
 	return rc;
 }
@@ -227,7 +228,8 @@ static void push_close(struct assay__source *source)
 extern const struct assay__source_ops assay__source_http;
 const struct assay__source_ops assay__source_http = {
 	.type = "http_push",
-	.help = "Pictures that somebody posts to /api/v1/cameras/NAME/frame, as JPEG, PNG, BMP, TIFF, PGM or PPM. With the trigger "
+	.help = "Pictures that somebody posts to /api/v1/cameras/NAME/frame, as JPEG, PNG, BMP, TIFF, PGM or PPM. With the "
+			"trigger "
 			"`free` each one is a part; `trigger_id` and `code` in the address become the part's.",
 	.options = options,
 	.option_count = (int)(sizeof(options) / sizeof(options[0])),
