@@ -41,17 +41,26 @@ struct assay_rect_px {
 	int x, y, width, height;
 };
 
-/** How to teach. Zero fields take the defaults stated. */
+#define ASSAY_MAX_SCALES 3
+
+/**
+ * How to teach. Zero fields take the defaults stated. Without a working size parts are judged at two scales, short sides
+ * of 160 and 320 px, and with a smallest defect at a third, where that covers 8 px: at most the native size and 2048 px.
+ */
 struct assay_teach_options {
-	int working_px;					/**< short side after scaling, 64..1024, default 256 */
-	int bank_size;					/**< vectors kept, 16..16384, default 2000 */
-	int folds;						/**< of the cross-conformal calibration, 2..20, default 10; never more than parts */
-	double overkill;				/**< wanted share of good parts rejected, 0 < x <= 0.2, default 0.005 */
-	struct assay_rect_px roi;		/**< region of interest in image pixels; zero width: all */
+	int working_px; /**< short side after scaling, 64..2048: one scale of that size; default: several, see below */
+	int smallest_defect_px;	  /**< 1..4096, in picture pixels: adds a scale fine enough for it; not with working_px */
+	int bank_size;			  /**< vectors kept at each scale, 16..16384, default 2000 */
+	int folds;				  /**< of the cross-conformal calibration, 2..20, default 10; never more than parts */
+	double overkill;		  /**< wanted share of good parts rejected, 0 < x <= 0.2, default 0.005 */
+	struct assay_rect_px roi; /**< region of interest in image pixels; zero width: all */
 	const struct assay_image *mask; /**< borrowed; image-sized, 0 = ignore, else inspect; NULL: all; not with scale */
 	bool grey;						/**< judge colour images as grey */
-	bool scale;						/**< accept images of differing sizes, each scaled by its own short side */
-	int white_level;				/**< 16-bit sample that means white, 255..65535, default 65535 */
+	bool no_exposure;		/**< leave the light of a picture as it is, else bring it to that of the good parts */
+	double light_tolerance; /**< 0 < x <= 1, default 0.2; below 0: none. Good parts that this much more light would
+										 partly saturate are taught in that light too; not with no_exposure */
+	bool scale;				/**< accept images of differing sizes, each scaled by its own short side */
+	int white_level;		/**< 16-bit sample that means white, 255..65535, default 65535 */
 };
 
 /** Good parts by index; load may be called from several threads at once. */
@@ -70,8 +79,9 @@ struct assay_teach_report {
 	int parts_unreadable; /**< left out; `unreadable` was called for each */
 	int parts_repeated;	  /**< pixel-identical to another; counted once */
 	int parts_used;
-	int patches; /**< of all parts used */
-	int bank_size;
+	int parts_brightened; /**< parts used that were taught in brighter light too */
+	int patches;		  /**< of all parts used, at all scales, in brighter light too */
+	int bank_size;		  /**< vectors kept, at all scales */
 	int folds;
 	double overkill_wanted;
 	double overkill_stated; /**< what the threshold promises: the larger of wanted and 1 / (parts_used + 1) */
@@ -118,6 +128,14 @@ int assay_recipe_open(const struct assay_env *env, const char *path, struct assa
 /** NULL is fine. No worker of it may be in use. */
 void assay_recipe_close(struct assay_recipe *recipe);
 
+/** One scale at which a recipe judges. */
+struct assay_scale_info {
+	int working_width_px, working_height_px;
+	int grid_width, grid_height;
+	int bank_size;
+	uint32_t mean_q8, sd_q8; /**< of the good parts' scores at this scale alone, distances in feature units times 256 */
+};
+
 /** Facts about a recipe; strings and arrays live as long as the recipe. */
 struct assay_recipe_info {
 	const char *network_name;
@@ -125,15 +143,19 @@ struct assay_recipe_info {
 	uint8_t content_hash[ASSAY_HASH_BYTES]; /**< over everything that decides a verdict and what it was taught from */
 	int image_width_px, image_height_px;	/**< of the parts taught; of the first one if sizes differ */
 	int image_channels, image_depth_bits;
-	int working_width_px, working_height_px;
+	int scale_count;
+	struct assay_scale_info scales[ASSAY_MAX_SCALES]; /**< coarsest first */
+	int working_width_px, working_height_px;		  /**< of the finest scale, as the grid */
 	int grid_width, grid_height, feature_dim;
+	int smallest_defect_px; /**< as wished, 0: none */
 	struct assay_rect_px roi;
-	bool masked, grey, scale;
+	bool masked, grey, scale, exposure;
+	double light_tolerance; /**< 0: none */
 	int white_level;
 	int folds;
 	const uint32_t *calibration_q8; /**< cross-conformal scores of the parts used, ascending, parts_used of them */
 	struct assay_teach_report report;
-	int64_t macs;			/**< multiply-accumulates of the network for one image */
+	int64_t macs;			/**< multiply-accumulates of the network for one image, all scales */
 	size_t workspace_bytes; /**< one worker's memory */
 };
 void assay_recipe_get_info(const struct assay_recipe *recipe, struct assay_recipe_info *info);
@@ -151,7 +173,11 @@ struct assay_region {
 
 #define ASSAY_MAX_REGIONS 32
 
-/** A verdict and why. Scores are distances in feature units times 256; `map_q8` belongs to the worker until its next call. */
+/**
+ * A verdict and why. Scores are in q8: 10 is the mean score of the good parts (of a picture's worst place), and each of
+ * their standard deviations above it adds 1; the scale at which a place is worst counts. `map_q8` belongs to the worker
+ * until its next call.
+ */
 struct assay_result {
 	enum assay_verdict verdict;
 	uint32_t score_q8, threshold_q8;

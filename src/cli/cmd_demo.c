@@ -52,9 +52,10 @@ static const struct assay__option options[] = {
 	 .type = ASSAY__OPTION_PIXELS,
 	 .fallback = "384",
 	 .min = 64,
-	 .max = 1024,
+	 .max = 2048,
 	 .unit = "px",
-	 .help = "short side of the picture the network sees; larger finds smaller defects and takes longer",
+	 .help =
+		 "short side of the picture the network sees, at one scale only; larger finds smaller defects and takes longer",
 	 .offset = offsetof(struct settings, working_px)},
 	{.name = "report",
 	 .type = ASSAY__OPTION_FLAG,

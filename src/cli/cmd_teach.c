@@ -99,16 +99,19 @@ static void print_text(const struct assay__files *files, const struct assay__tea
 					   const struct assay_recipe_info *info, const char *output)
 {
 	const struct assay_teach_report *report = &teaching->report;
-	char risk[200], low[ASSAY__NUMBER_CHARS], high[ASSAY__NUMBER_CHARS];
+	char risk[200], sizes[100], light[200], low[ASSAY__NUMBER_CHARS], high[ASSAY__NUMBER_CHARS];
 
 	assay__teaching_risk(report, risk);
+	assay__scales_text(info, sizes);
+	assay__light_text(info, light);
 	assay__text_from_double(report->overkill_low * 100, 2, low);
 	assay__text_from_double(report->overkill_high * 100, 2, high);
 	printf("parts         %d offered, %d used, %d repeated, %d unreadable\n", report->parts_offered, report->parts_used,
 		   report->parts_repeated, report->parts_unreadable);
-	printf("pictures      %d x %d px, %s, judged at %d x %d px\n", info->image_width_px, info->image_height_px,
-		   info->image_channels == 1 || info->grey ? "grey" : "colour", info->working_width_px,
-		   info->working_height_px);
+	printf("pictures      %d x %d px, %s, judged at %s\n", info->image_width_px, info->image_height_px,
+		   info->image_channels == 1 || info->grey ? "grey" : "colour", sizes);
+	assay__print_defect(info);
+	printf("light         %s\n", light);
 	printf("bank          %d vectors of %d\n", report->bank_size, report->patches);
 	printf("threshold     %.2f; good parts score %.2f to %.2f, median %.2f\n", report->threshold_q8 / 256.0,
 		   report->score_min_q8 / 256.0, report->score_max_q8 / 256.0, report->score_median_q8 / 256.0);
@@ -150,6 +153,7 @@ static int print_json(const struct assay__files *files, const struct assay__teac
 	assay__field_int(&json, "height", info->image_height_px);
 	assay__field_int(&json, "working_width", info->working_width_px);
 	assay__field_int(&json, "working_height", info->working_height_px);
+	assay__write_scales(&json, info);
 	assay__field_int(&json, "patches", report->patches);
 	assay__field_int(&json, "bank_size", report->bank_size);
 	assay__field_int(&json, "folds", report->folds);

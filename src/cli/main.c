@@ -23,6 +23,7 @@ static const struct verb verbs[] = {
 	{"inspect", "judge pictures with a recipe", assay__cmd_inspect},
 	{"eval", "measure how well a data set is judged", assay__cmd_eval},
 	{"info", "tell what is in a recipe", assay__cmd_info},
+	{"import", "make a network of an ONNX model and pictures", assay__cmd_import},
 	{"run", "the station at the line: cameras in, verdicts out, nothing lost", assay__cmd_run},
 	{"user", "who may use a station's pages and API", assay__cmd_user},
 	{"verify", "audit the record of a station: chain, signatures, counts, pictures", assay__cmd_verify},

@@ -24,8 +24,11 @@ struct assay__archive_ops {
 	int (*open)(const struct assay__archive_need *need, struct assay__archive **out, struct assay_error *error);
 	/** The number of the next trigger, from 1, never given twice. Quick: called under the pipeline's lock. */
 	uint64_t (*next)(struct assay__archive *archive);
-	/** Takes a copy of a part, in order of sequence, from one thread. Errors: FULL (try again, or it becomes a gap), CLOSED. */
-	int (*put)(struct assay__archive *archive, const struct assay__part *part);
+	/**
+	 * Takes a copy of a part, in order of sequence, from one thread. Errors: FULL: without `final` it is offered again a little
+	 * later; with it, or CLOSED, the record notes a gap in its place.
+	 */
+	int (*put)(struct assay__archive *archive, const struct assay__part *part, bool final);
 	/** False while nothing can be kept: triggers are then answered FAULT record. Cheap. */
 	bool (*ok)(struct assay__archive *archive);
 	void (*event)(struct assay__archive *archive, const char *kind, const char *text);

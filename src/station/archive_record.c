@@ -31,8 +31,11 @@ static uint64_t room_next(struct assay__archive *archive)
 	return assay__record_next(archive->record);
 }
 
-static int room_put(struct assay__archive *archive, const struct assay__part *part)
+static int room_put(struct assay__archive *archive, const struct assay__part *part, bool final)
 {
+	/* A part the room refuses is a gap at once, so it is not asked while it has no place. */
+	if (!final && !assay__record_has_room(archive->record))
+		return ASSAY_E_FULL;
 	return assay__record_put(archive->record, part);
 }
 

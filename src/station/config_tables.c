@@ -197,7 +197,8 @@ void assay__config_print_markdown(FILE *stream)
 	}
 	print_section(
 		"triggers",
-		"A list. `type: free`: every picture of the first camera, which runs at its own pace, is a trigger. `type: "
+		"A list. `type: free`: every picture of the first camera, which runs at its own pace, is a trigger, and any "
+		"other trigger is FAULT not_ready. `type: "
 		"timer`: at a rate. `type: software`: outputs and HTTP ask, as they always may. Without this section: "
 		"software.",
 		&assay__trigger_table, stream);

@@ -34,11 +34,15 @@ static void put(struct assay__pipeline *pipeline, const struct assay__part *part
 	pthread_mutex_lock(&pipeline->lock);
 	pipeline->put_count++;
 	pthread_mutex_unlock(&pipeline->lock);
-	while ((rc = pipeline->archive_ops->put(pipeline->archive, part)) == ASSAY_E_FULL &&
-		   pipeline->archive_ops->ok(pipeline->archive)) {
+	do {
+		bool final = !pipeline->archive_ops->ok(pipeline->archive);
+
 		atomic_store(&pipeline->shelf_beat_us, assay__clock_us());
+		rc = pipeline->archive_ops->put(pipeline->archive, part, final);
+		if (rc != ASSAY_E_FULL || final)
+			break;
 		nanosleep(&pause, NULL);
-	}
+	} while (true);
 	if (!rc)
 		return;
 	pthread_mutex_lock(&pipeline->lock);

@@ -19,8 +19,8 @@ int assay_worker_open(const struct assay_recipe *recipe, struct assay_worker **o
 	if (!worker)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a worker");
 	worker->recipe = recipe;
-	int rc = assay__workspace_open(recipe->net, &recipe->settings.view, assay__recipe_mask(recipe), recipe->allocator,
-								   &worker->space, error);
+	int rc = assay__workspace_open(recipe->net, &recipe->settings.view, &recipe->scales, assay__recipe_mask(recipe),
+								   recipe->allocator, &worker->space, error);
 	if (rc == 0)
 		rc = assay__workspace_shape(worker->space, &recipe->shape, error);
 	if (rc) {
@@ -77,16 +77,16 @@ int assay_inspect(struct assay_worker *worker, const struct assay_image *image, 
 	int rc = admit(worker, image, result);
 	if (rc)
 		return rc == ASSAY_E_NOMEM ? assay__fail(error, ASSAY_E_NOMEM, -1, "%s", result->fault.message) : 0;
-	assay__workspace_extract(space, image, space->vectors);
-	result->score_q8 = assay__workspace_score(space, recipe->bank, space->vectors);
+	const struct assay__scale_space *finest = assay__workspace_finest(space);
+	result->score_q8 = assay__workspace_judge(space, image);
 	result->verdict = result->score_q8 > recipe->threshold_q8 ? ASSAY_FAIL : ASSAY_PASS;
 	result->p_value = assay__conformal_p(recipe->calibration_q8, recipe->part_count, result->score_q8);
 	result->map_q8 = space->map;
-	result->grid_width = space->geometry.grid_width;
-	result->grid_height = space->geometry.grid_height;
-	result->map_area = space->geometry.area;
+	result->grid_width = finest->geometry.grid_width;
+	result->grid_height = finest->geometry.grid_height;
+	result->map_area = finest->geometry.area;
 	if (result->verdict == ASSAY_FAIL)
-		result->region_count = assay__judge_regions(space->judge, space->map, recipe->threshold_q8, &result->map_area,
+		result->region_count = assay__judge_regions(finest->judge, space->map, recipe->threshold_q8, &result->map_area,
 													result->regions, &result->regions_total);
 	return 0;
 }

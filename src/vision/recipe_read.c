@@ -60,8 +60,13 @@ static int check_header(struct reader *r, const char *path)
 		return assay__fail(r->error, ASSAY_E_UNSUPPORTED, -1,
 						   "%s: recipe of version %u; this assay reads version %d, a newer one is needed", r->path,
 						   version, ASSAY__RECIPE_VERSION);
-	if (version != ASSAY__RECIPE_VERSION)
+	if (version == 0)
 		return damaged(r, "it has no version");
+	if (version != ASSAY__RECIPE_VERSION)
+		return assay__fail(
+			r->error, ASSAY_E_UNSUPPORTED, -1,
+			"%s: recipe of version %u, made by an older assay; this one reads version %d: teach it again", r->path,
+			version, ASSAY__RECIPE_VERSION);
 	if (head[18] != 1 || head[19] != 1)
 		return damaged(r, "it was changed by another program (write-ahead log)");
 	return 0;
@@ -196,6 +201,10 @@ static int read_meta(struct reader *r)
 	const struct assay__settings *s = &r->recipe->settings;
 	if (rc == 0 && !(s->overkill > 0 && s->overkill <= ASSAY__OVERKILL_MOST))
 		rc = damaged(r, "overkill_wanted is out of range");
+	if (rc == 0 && !(s->light_tolerance >= 0 && s->light_tolerance <= 1 && (s->exposure || s->light_tolerance == 0)))
+		rc = damaged(r, "light_tolerance is out of range");
+	if (rc == 0 && s->working_px && s->working_px < ASSAY__WORKING_LEAST_PX)
+		rc = damaged(r, "working_px is out of range");
 	if (rc == 0 && (r->recipe->shape.channels == 2 || r->recipe->shape.depth_bits % 8 != 0))
 		rc = damaged(r, "channels or depth of the pictures");
 	return rc;
@@ -227,28 +236,74 @@ static int read_network(struct reader *r)
 	return rc;
 }
 
-static int read_bank(struct reader *r)
+/* The bank of the scale with this number, from the row of the join. */
+static int read_bank(struct reader *r, sqlite3_stmt *row, struct assay__scale *scale)
 {
 	struct assay_recipe *recipe = r->recipe;
-	sqlite3_stmt *row = NULL;
 	int64_t count = 0, dim = 0;
 	void *vectors = NULL;
 	size_t size = 0;
-	int rc = single_row(r, "SELECT count, dim, vectors FROM bank WHERE id = 1", "the bank is missing", &row);
-	if (rc == 0 &&
-		(!get_int(row, 0, 1, recipe->settings.bank_size, &count) || !get_int(row, 1, 1, ASSAY__BANK_MAX_DIM, &dim)))
-		rc = damaged(r, "the size of the bank");
-	if (rc == 0)
-		rc = get_blob(r, row, 2, count * dim, "the vectors of the bank", &vectors, &size);
-	sqlite3_finalize(row);
-	recipe->vectors = vectors;
+	if (!get_int(row, 5, 1, recipe->settings.bank_size, &count) || !get_int(row, 6, 1, ASSAY__BANK_MAX_DIM, &dim) ||
+		(recipe->dim && dim != recipe->dim))
+		return damaged(r, "the size of a bank");
+	int rc = get_blob(r, row, 7, count * dim, "the vectors of a bank", &vectors, &size);
+	scale->vectors = vectors;
 	if (rc == 0 && size != (size_t)(count * dim))
-		rc = damaged(r, "the vectors of the bank");
+		rc = damaged(r, "the vectors of a bank");
 	for (size_t i = 0; rc == 0 && i < size; i++)
-		if (recipe->vectors[i] == -128)
-			rc = damaged(r, "a vector of the bank");
-	recipe->bank_count = (int)count;
+		if (scale->vectors[i] == -128)
+			rc = damaged(r, "a vector of a bank");
+	scale->bank_count = (int)count;
 	recipe->dim = (int)dim;
+	return rc;
+}
+
+static int read_scale(struct reader *r, sqlite3_stmt *row, int at)
+{
+	struct assay__scales *scales = &r->recipe->scales;
+	if (at >= ASSAY__SCALES_MOST)
+		return damaged(r, "it has too many scales");
+	struct assay__scale *scale = &scales->at[at];
+	int64_t id = 0, working = 0, light = 0, mean = 0, sd = 0;
+	int64_t least = at ? scales->at[at - 1].working_px + 1 : ASSAY__WORKING_LEAST_PX;
+	if (!get_int(row, 0, at + 1, at + 1, &id) || !get_int(row, 1, least, ASSAY__WORKING_MOST_PX, &working) ||
+		!get_int(row, 2, 0, 255 * 256, &light) || !get_int(row, 3, 0, UINT32_MAX, &mean) ||
+		!get_int(row, 4, 1, UINT32_MAX, &sd))
+		return damaged(r, "a scale is out of range");
+	scale->working_px = (int)working;
+	scale->light_q8 = (uint32_t)light;
+	scale->unit = (struct assay__unit){(uint32_t)mean, (uint32_t)sd};
+	scales->count = at + 1;
+	if (!assay__unit_sane(&scale->unit) || (light && !r->recipe->settings.exposure))
+		return damaged(r, "a scale is out of range");
+	return read_bank(r, row, scale);
+}
+
+static int read_scales(struct reader *r)
+{
+	const struct assay_recipe *recipe = r->recipe;
+	sqlite3_stmt *row = NULL;
+	int at = 0, step = SQLITE_DONE;
+	int64_t banks = 0;
+	int rc = single_row(r, "SELECT count(*) FROM bank", "the banks", &row);
+	if (rc == 0 && !get_int(row, 0, 1, ASSAY__SCALES_MOST, &banks))
+		rc = damaged(r, "the number of banks");
+	sqlite3_finalize(row);
+	if (rc)
+		return rc;
+	row = NULL;
+	rc = prepare(r,
+				 "SELECT scale.id, working_px, light_q8, mean_q8, sd_q8, count, dim, vectors FROM scale "
+				 "LEFT JOIN bank ON bank.id = scale.id ORDER BY scale.id",
+				 &row);
+	while (rc == 0 && (step = sqlite3_step(row)) == SQLITE_ROW)
+		rc = read_scale(r, row, at++);
+	if (rc == 0 && step != SQLITE_DONE)
+		rc = database_failed(r, "the scales");
+	sqlite3_finalize(row);
+	if (rc == 0 && (at != banks || (recipe->settings.working_px &&
+									(at != 1 || recipe->scales.at[0].working_px != recipe->settings.working_px))))
+		rc = damaged(r, "the number of scales");
 	return rc;
 }
 
@@ -378,11 +433,13 @@ static int read_mask(struct reader *r)
 
 static int read_all(struct reader *r)
 {
-	int rc;
-	if ((rc = check_schema(r)) || (rc = quick_check(r)) || (rc = read_meta(r)) || (rc = read_network(r)) ||
-		(rc = read_bank(r)) || (rc = read_parts(r)) || (rc = read_golden(r)))
-		return rc;
-	return read_mask(r);
+	static int (*const blocks[])(struct reader *) = {
+		check_schema, quick_check, read_meta, read_network, read_scales, read_parts, read_golden, read_mask,
+	};
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < sizeof(blocks) / sizeof(blocks[0]); i++)
+		rc = blocks[i](r);
+	return rc;
 }
 
 static int read_database(struct reader *r, const char *path)

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh SECONDS: fuzzes the readers of pictures, recipes and networks, a third of the time each.
+# run.sh SECONDS: fuzzes the readers of pictures, recipes, networks and ONNX models, a quarter of the time each.
 # Exit status 0: nothing found; 1: a finding, kept in build-fuzz/findings; 77: no clang with libFuzzer here.
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-30}
 case $seconds in '' | *[!0-9]*) echo "usage: run.sh SECONDS" >&2; exit 64 ;; esac
-each=$((seconds / 3))
+each=$((seconds / 4))
 [ "$each" -ge 1 ] || each=1
 clang=${FUZZ_CC:-clang}
 out=build-fuzz
@@ -40,17 +40,17 @@ compile() { # program, source, sanitizers
 }
 # fuzzer-no-link: the libraries it links carry coverage counters, which want a runtime
 compile make_seeds make_seeds.c address,undefined,fuzzer-no-link
-for target in image recipe net; do
+for target in image recipe net onnx; do
 	compile "fuzz_$target" "fuzz_$target.c" fuzzer,address,undefined
 done
 
 rm -rf "$out/seeds" "$out/corpus"
 mkdir -p "$out/findings"
-for target in image recipe net; do mkdir -p "$out/seeds/$target" "$out/corpus/$target"; done
+for target in image recipe net onnx; do mkdir -p "$out/seeds/$target" "$out/corpus/$target"; done
 "$out/make_seeds" "$out/seeds"
 
 status=0
-for target in image recipe net; do
+for target in image recipe net onnx; do
 	log=$out/fuzz_$target.log
 	if ASAN_OPTIONS=allocator_may_return_null=1:${ASAN_OPTIONS:-} "$out/fuzz_$target" -max_total_time="$each" \
 		-rss_limit_mb=2048 -timeout=10 -max_len=65536 -artifact_prefix="$out/findings/$target-" -print_final_stats=1 \

@@ -45,7 +45,7 @@ static inline bool broker_open(struct broker *broker, const char *topic, bool he
 		abort();
 	fprintf(file, "listener %d 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location %s/\n",
 			broker->port, broker->folder);
-	fprintf(file, "max_queued_messages 0\nmax_inflight_messages 0\n");
+	fprintf(file, "max_queued_messages 0\nmax_inflight_messages 0\nqueue_qos0_messages true\n");
 	if (geteuid() == 0)
 		fprintf(file, "user root\n");
 	fclose(file);

@@ -104,5 +104,9 @@ equation "overload" summary3
 check "the excess is FAULT" test "$(get fault summary3)" -gt 0
 check "and some are judged" test "$(get pass summary3)" -gt 0
 
+# --- and the auditor agrees with all of it
+exits 0 "assay verify finds nothing" "$assay" verify state
+says out "$(get sequence summary3) = $(get sequence summary3) records" "every number has its record"
+
 done=1
 conclude

@@ -110,10 +110,11 @@ static inline uint64_t audit_next(struct assay__archive *archive)
 	return ++audit.next;
 }
 
-static inline int audit_put(struct assay__archive *archive, const struct assay__part *part)
+static inline int audit_put(struct assay__archive *archive, const struct assay__part *part, bool final)
 {
 	static const uint8_t hash[ASSAY_HASH_BYTES];
 
+	(void) final;
 	(void)archive;
 	if (atomic_load(&audit.failing))
 		return ASSAY_E_FULL;

@@ -86,7 +86,7 @@ static inline void room_open(struct room_test *test)
 static inline void room_close(struct room_test *test)
 {
 	struct assay_error error = {0};
-	if (assay__record_close(test->record, 10000, &error))
+	if (assay__record_close(test->record, 60000, &error))
 		fail_msg("%s", error.message);
 	test->record = NULL;
 }

@@ -30,10 +30,10 @@ struct assay__pulses {
 	struct {
 		int64_t from_us, until_us;
 	} at[ASSAY__GPIO_PULSES];
-	int head, count;
+	int count;
 };
 
-/** Adds a pulse. A start earlier than that of the last one is put off to it. False: no room. */
+/** Adds a pulse, in any order: verdicts need not come in the order of their triggers. False: no room. */
 bool assay__pulses_add(struct assay__pulses *pulses, int64_t from_us, int64_t length_us);
 /** Whether the line is active at now_us; *next_us becomes the moment of the next change, -1 for none. Forgets what is past. */
 bool assay__pulses_level(struct assay__pulses *pulses, int64_t now_us, int64_t *next_us);

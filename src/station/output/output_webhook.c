@@ -152,18 +152,21 @@ static void finish(struct assay__output *output, CURLcode code)
 	}
 }
 
+/* Lets curl work, then waits, unless the request is over and the next may follow. */
 static void work(struct assay__output *output, int wait_ms)
 {
 	struct curl_waitfd woken = {.fd = output->door.wake_fd, .events = CURL_WAIT_POLLIN};
 	int left, running;
+	if (output->busy) {
+		curl_multi_perform(output->multi, &running);
+		for (CURLMsg *message; (message = curl_multi_info_read(output->multi, &left));)
+			if (message->msg == CURLMSG_DONE)
+				finish(output, message->data.result);
+		if (!output->busy)
+			return;
+	}
 	curl_multi_poll(output->multi, &woken, 1, wait_ms < 0 ? 60000 : wait_ms, NULL);
 	assay__door_woken(&output->door);
-	if (!output->busy)
-		return;
-	curl_multi_perform(output->multi, &running);
-	for (CURLMsg *message; (message = curl_multi_info_read(output->multi, &left));)
-		if (message->msg == CURLMSG_DONE)
-			finish(output, message->data.result);
 }
 
 static void *run(void *arg)
@@ -181,10 +184,6 @@ static void *run(void *arg)
 		if (until_us >= 0 && (assay__clock_us() >= until_us || (empty && assay__door_wait_ms(&output->door) < 0)))
 			break;
 		start(output);
-		if (output->busy) {
-			int running;
-			curl_multi_perform(output->multi, &running);
-		}
 		int wait_ms = assay__wait_min(assay__door_wait_ms(&output->door), assay__spool_sync(output->spool));
 		if (wait_ms == 0)
 			wait_ms = 5;

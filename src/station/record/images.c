@@ -248,7 +248,7 @@ static void write_slot(struct assay__images *images, struct assay__image_slot *s
 	if (rc == 0) {
 		size_t used = strlen(fresh);
 		snprintf(fresh + used, sizeof(fresh) - used, "%s", strrchr(name, '/') + 1);
-		rc = assay__place_write(fresh, png, size, 0666, &error);
+		rc = assay__place_fresh(fresh, png, size, 0666, &error);
 	}
 	if (rc == 0) {
 		char *slash = strrchr(path, '/');

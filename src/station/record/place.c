@@ -47,25 +47,36 @@ static int write_all(int fd, const uint8_t *bytes, size_t size)
 	return 0;
 }
 
-int assay__place_write(const char *path, const void *bytes, size_t size, int mode, struct assay_error *error)
+int assay__place_fresh(const char *path, const void *bytes, size_t size, int mode, struct assay_error *error)
 {
-	char temporary[ASSAY__RECORD_PATH_CHARS + 8];
-	snprintf(temporary, sizeof(temporary), "%s.new", path);
-	if (unlink(temporary) && errno != ENOENT)
-		return assay__fail(error, ASSAY_E_IO, -1, "cannot replace %s: %s", temporary, strerror(errno));
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (unlink(path) && errno != ENOENT)
+		return assay__fail(error, ASSAY_E_IO, -1, "cannot replace %s: %s", path, strerror(errno));
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
-		return assay__fail(error, ASSAY_E_IO, -1, "cannot create %s: %s", temporary, strerror(errno));
+		return assay__fail(error, ASSAY_E_IO, -1, "cannot create %s: %s", path, strerror(errno));
 	int number = write_all(fd, bytes, size);
 	if (!number && fsync(fd))
 		number = errno;
 	if (close(fd) && !number)
 		number = errno;
-	if (!number && rename(temporary, path))
-		number = errno;
-	if (number) {
+	if (!number)
+		return 0;
+	unlink(path);
+	errno = number;
+	return assay__fail(error, ASSAY_E_IO, -1, "cannot write %s: %s", path, strerror(number));
+}
+
+int assay__place_write(const char *path, const void *bytes, size_t size, int mode, struct assay_error *error)
+{
+	char temporary[ASSAY__RECORD_PATH_CHARS + 8];
+	snprintf(temporary, sizeof(temporary), "%s.new", path);
+	int rc = assay__place_fresh(temporary, bytes, size, mode, error);
+	if (rc)
+		return rc;
+	if (rename(temporary, path)) {
+		rc = assay__fail(error, ASSAY_E_IO, -1, "cannot write %s: %s", path, strerror(errno));
 		unlink(temporary);
-		return assay__fail(error, ASSAY_E_IO, -1, "cannot write %s: %s", path, strerror(number));
+		return rc;
 	}
 	assay__place_sync_folder(path);
 	return 0;

@@ -13,6 +13,9 @@
 /** Writes path by way of path.new: synced, renamed, its folder synced. Errors: IO. */
 int assay__place_write(const char *path, const void *bytes, size_t size, int mode, struct assay_error *error);
 
+/** Writes and syncs a new file under a name that is not yet the one it shall have. Errors: IO, errno says why; no file is left. */
+int assay__place_fresh(const char *path, const void *bytes, size_t size, int mode, struct assay_error *error);
+
 /** Syncs the folder a path is in; what some file systems refuse is no error. */
 void assay__place_sync_folder(const char *path);
 

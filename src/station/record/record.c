@@ -299,6 +299,14 @@ static void add_gap(struct assay__record *record, uint64_t sequence)
 		record->gaps[record->gap_count++] = (struct assay__gap){sequence, sequence};
 }
 
+bool assay__record_has_room(struct assay__record *record)
+{
+	pthread_mutex_lock(&record->lock);
+	bool room = record->unused != NULL;
+	pthread_mutex_unlock(&record->lock);
+	return room;
+}
+
 int assay__record_put(struct assay__record *record, const struct assay__part *part)
 {
 	assert(part->sequence > 0 && part->view_count >= 0 && part->view_count <= ASSAY__MAX_VIEWS);

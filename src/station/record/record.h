@@ -97,9 +97,13 @@ uint64_t assay__record_next(struct assay__record *record);
  * Queues a finished part. Hashes its pictures and score maps on the calling thread (about 1 ms a megapixel) and copies
  * all it needs: the part is the caller's again on return. Parts of one batch may be put by several threads at once.
  * A view counts as judged, and can be replayed, if its result has a map_q8 or is FAULT with a fault.code.
- * Allocates nothing in steady state. Errors: FULL (never waits), CLOSED while closing.
+ * The first pictures of a size take memory, later ones none. Errors: FULL (never waits; the number stands in a gap then: do
+ * not put it again), CLOSED while closing.
  */
 int assay__record_put(struct assay__record *record, const struct assay__part *part);
+
+/** Whether a put now finds a place; where one thread alone puts, this stays so until it does. Thread safe, cheap. */
+bool assay__record_has_room(struct assay__record *record);
 
 /** Notes an event in the chain: "recipe", "login", "challenge" ... Thread safe; when too many wait it is dropped and counted. */
 void assay__record_event(struct assay__record *record, const char *kind, const char *text);

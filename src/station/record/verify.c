@@ -48,26 +48,47 @@ static bool add_range(struct assay__ranges *ranges, uint64_t first, uint64_t las
 	return true;
 }
 
-bool assay__ranges_have(const struct assay__ranges *ranges, uint64_t sequence)
-{
-	for (int i = 0; i < ranges->count; i++)
-		if (ranges->list[i].first <= sequence && sequence <= ranges->list[i].last)
-			return true;
-	return false;
-}
-
 static int compare_ranges(const void *a, const void *b)
 {
 	const struct assay__range *x = a, *y = b;
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
-static int check_pages(struct assay__audit *audit)
+/* Ascending, and none within or upon another. */
+static void sort_ranges(struct assay__ranges *ranges)
+{
+	int kept = 0;
+	if (ranges->count == 0)
+		return;
+	qsort(ranges->list, (size_t)ranges->count, sizeof(*ranges->list), compare_ranges);
+	for (int i = 1; i < ranges->count; i++) {
+		if (ranges->list[i].first > ranges->list[kept].last)
+			ranges->list[++kept] = ranges->list[i];
+		else if (ranges->list[i].last > ranges->list[kept].last)
+			ranges->list[kept].last = ranges->list[i].last;
+	}
+	ranges->count = kept + 1;
+}
+
+bool assay__ranges_have(const struct assay__ranges *ranges, uint64_t sequence)
+{
+	int low = 0, high = ranges->count;
+	while (low < high) {
+		int middle = low + (high - low) / 2;
+		if (ranges->list[middle].last < sequence)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < ranges->count && ranges->list[low].first <= sequence;
+}
+
+static void check_pages(struct assay__audit *audit)
 {
 	sqlite3_stmt *statement = NULL;
 	if (sqlite3_prepare_v2(audit->db, "PRAGMA integrity_check(20)", -1, &statement, NULL)) {
 		assay__audit_say(audit, "database", 0, 0, -1, "record.db: %s", sqlite3_errmsg(audit->db));
-		return 0;
+		return;
 	}
 	int code;
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -78,7 +99,6 @@ static int check_pages(struct assay__audit *audit)
 	if (code != SQLITE_DONE)
 		assay__audit_say(audit, "database", 0, 0, -1, "record.db: %s", sqlite3_errmsg(audit->db));
 	sqlite3_finalize(statement);
-	return 0;
 }
 
 /* The next part or event of the walk. */
@@ -210,6 +230,18 @@ static bool tick(struct assay__audit *audit, uint64_t done, uint64_t total)
 												(int)(total < INT32_MAX ? total : INT32_MAX)) != 0;
 }
 
+/* For the progress only; what cannot be read is told by the walk. */
+static uint64_t count_links(struct assay__audit *audit)
+{
+	sqlite3_stmt *statement = NULL;
+	uint64_t count = 0;
+	if (sqlite3_prepare_v2(audit->db, "SELECT max(link) FROM parts", -1, &statement, NULL) == SQLITE_OK &&
+		sqlite3_step(statement) == SQLITE_ROW)
+		count = (uint64_t)sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return count;
+}
+
 /* Parts and events in the order of the chain, every link against its content and the one before. */
 static int walk(struct assay__audit *audit, struct assay_error *error)
 {
@@ -218,6 +250,7 @@ static int walk(struct assay__audit *audit, struct assay_error *error)
 	uint8_t before[ASSAY_HASH_BYTES] = {0};
 	uint64_t expect = 1;
 	bool known = true, memory = true;
+	audit->link_count = count_links(audit);
 	advance(audit, &parts, 1, "parts");
 	advance(audit, &events, 0, "events");
 	advance(audit, &signatures, 0, "signatures");
@@ -261,8 +294,7 @@ static void check_sequence(struct assay__audit *audit)
 	struct assay__ranges *gaps = &audit->gaps;
 	uint64_t expect = 1;
 	int gap = 0;
-	if (gaps->count)
-		qsort(gaps->list, (size_t)gaps->count, sizeof(*gaps->list), compare_ranges);
+	sort_ranges(gaps);
 	for (;;) {
 		bool live = assay__audit_step(audit, audit->sequences, "parts") == SQLITE_ROW;
 		uint64_t found = live ? (uint64_t)sqlite3_column_int64(audit->sequences, 0) : UINT64_MAX;
@@ -364,6 +396,8 @@ static int audit_all(struct assay__audit *audit, struct assay_error *error)
 	int rc = prepare(audit, error);
 	if (rc == 0)
 		rc = walk(audit, error);
+	sort_ranges(&audit->pruned);
+	sort_ranges(&audit->lost);
 	if (rc == 0)
 		check_sequence(audit);
 	if (rc == 0)

@@ -57,8 +57,8 @@ static inline bool assay__pacer_next(struct assay__pacer *pacer, int timeout_ms)
 {
 	int64_t now_us = assay__clock_us(), end_us = now_us + (int64_t)timeout_ms * 1000;
 
-	/* One that has fallen behind by more than a period does not hurry to catch up. */
-	if (!pacer->due_us || pacer->due_us + pacer->period_us < now_us)
+	/* A line does not wait for its cameras: one that is late catches up, but not for more than a second. */
+	if (!pacer->due_us || pacer->due_us + 1000000 < now_us)
 		pacer->due_us = now_us;
 	if (!assay__pacer_sleep(pacer, pacer->due_us < end_us ? pacer->due_us : end_us) || pacer->due_us > end_us)
 		return false;
