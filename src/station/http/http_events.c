@@ -22,7 +22,7 @@ struct stream {
 	struct assay__http *http;
 	struct assay__who who;
 	uint64_t cursor;
-	int64_t last_us;
+	int64_t last_us, checked_us; /* something was sent; the asker was looked at */
 	struct assay__json json;
 	char text[BLOCK_BYTES];
 	size_t length, sent;
@@ -169,14 +169,15 @@ static ssize_t read_stream(void *cls, uint64_t position, char *out, size_t most)
 
 		if (atomic_load(&stream->http->stopping) || !fill(stream))
 			return MHD_CONTENT_READER_END_OF_STREAM;
-		if (stream->length == 0 && now_us - stream->last_us > BEAT_US) {
-			if (!still_allowed(stream))
-				return MHD_CONTENT_READER_END_OF_STREAM;
+		if (stream->length == 0 && now_us - stream->last_us > BEAT_US)
 			append(stream, ": beat\n\n");
-		}
 	}
-	if (assay__clock_us() - stream->last_us > 2 * BEAT_US && !still_allowed(stream))
-		return MHD_CONTENT_READER_END_OF_STREAM;
+	/* on its own clock: a stream that is never silent must end with its session too */
+	if (assay__clock_us() - stream->checked_us > BEAT_US) {
+		if (!still_allowed(stream))
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		stream->checked_us = assay__clock_us();
+	}
 	stream->last_us = assay__clock_us();
 	piece = stream->length - stream->sent < most ? stream->length - stream->sent : most;
 	memcpy(out, stream->text + stream->sent, piece);
@@ -222,7 +223,7 @@ enum MHD_Result assay__http_events(struct assay__request *request)
 	stream->who = request->who;
 	/* A number from before a restart lies ahead of the ring. */
 	stream->cursor = (uint64_t)from > next ? next : (uint64_t)from;
-	stream->last_us = assay__clock_us();
+	stream->last_us = stream->checked_us = assay__clock_us();
 	assay__json_open(&stream->json, NULL);
 	append(stream, "retry: 2000\n\n");
 	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, stream, free_stream);
