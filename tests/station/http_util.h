@@ -4,6 +4,7 @@
 #define ASSAY_TESTS_HTTP_UTIL_H
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <stdarg.h>
 #include <sys/socket.h>
 
@@ -56,7 +57,11 @@ static inline struct assay__station_stats site_close(struct site *site)
 	return bench_close(&site->bench);
 }
 
-static inline int http_connect(int port)
+/*
+ * window_bytes: what the kernel may take ahead of the reader; 0: as much as it likes. Set before connecting, with segments of an
+ * Ethernet: loopback's own of 64 KiB do not fit into a small window, and the sender then waits for its persist timer.
+ */
+static inline int http_connect_window(int port, int window_bytes)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	struct timeval patience = {.tv_sec = 60};
@@ -64,10 +69,19 @@ static inline int http_connect(int port)
 
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_true(fd >= 0);
+	if (window_bytes) {
+		assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &(int){1460}, sizeof(int)), 0);
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &window_bytes, sizeof(window_bytes)), 0);
+	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
 	return fd;
+}
+
+static inline int http_connect(int port)
+{
+	return http_connect_window(port, 0);
 }
 
 /* False if the other side has closed meanwhile. */
