@@ -22,7 +22,7 @@ static void write_value(struct assay__json *json, const struct assay__json_value
 		if (value->is_integer)
 			assay__json_int(json, value->integer);
 		else
-			assay__json_double(json, value->number);
+			assay__json_double(json, value->number + 0.0); /* -0.0 is written -0, which is read as the integer 0 */
 		break;
 	case ASSAY__JSON_STRING:
 		assay__json_string_n(json, value->string, value->length);
