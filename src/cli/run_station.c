@@ -10,6 +10,8 @@
 #include "base/json.h"
 #include "cli/common.h"
 #include "cli/fields.h"
+#include "station/http/http.h"
+#include "station/http/parts_record.h"
 #include "station/log.h"
 #include "station/notify.h"
 
@@ -115,10 +117,26 @@ static void attend(struct assay__station *station, const struct assay__run_wishe
 	}
 }
 
+/* After the station, so that a page never meets one that is not there, and closed before it. */
+static int open_http(const struct assay__config *config, struct assay__station *station,
+					 struct assay__parts_record **parts, struct assay__http **http, struct assay_error *error)
+{
+	struct assay__http_need need = {.settings = config->http,
+									.station_name = config->station.name,
+									.state_dir = config->station.state_dir,
+									.station = station};
+	int rc = config->station.keep_record ? assay__parts_record_open(need.state_dir, parts, error) : 0;
+
+	need.parts = assay__parts_record_port(*parts);
+	return rc ? rc : assay__http_open(&need, http, error);
+}
+
 int assay__run_station(const struct assay__config *config, const struct assay_env *env,
 					   const struct assay__run_wishes *wishes)
 {
 	struct assay__station *station;
+	struct assay__parts_record *parts = NULL;
+	struct assay__http *http = NULL;
 	struct assay__station_stats stats;
 	struct assay_error error;
 	sigset_t signals, before;
@@ -137,12 +155,21 @@ int assay__run_station(const struct assay__config *config, const struct assay_en
 		assay__say_error(&error);
 		return rc == ASSAY_E_ARGUMENT ? ASSAY__EXIT_USAGE : assay__exit_of(rc);
 	}
+	if (config->has_http && open_http(config, station, &parts, &http, &error)) {
+		assay__say_error(&error);
+		assay__station_close(station);
+		assay__parts_record_close(parts);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		return error.code == ASSAY_E_ARGUMENT ? ASSAY__EXIT_USAGE : assay__exit_of(error.code);
+	}
 	assay__notify("READY=1\nSTATUS=running");
 	start_us = assay__clock_us();
 	attend(station, wishes, &signals);
 	seconds = (double)(assay__clock_us() - start_us) / 1e6;
 	assay__notify("STOPPING=1\nSTATUS=draining");
 	assay__station_drain(station);
+	assay__http_close(http);
+	assay__parts_record_close(parts);
 	assay__station_stats(station, &stats);
 	if (assay__station_close(station) || stats.unrecorded)
 		status = ASSAY__EXIT_IO;

@@ -127,7 +127,6 @@ const struct assay__option_table assay__recipe_table = {recipe_rows, COUNT(recip
 														sizeof(struct assay__recipe_settings)};
 const struct assay__option_table assay__trigger_table = {trigger_rows, COUNT(trigger_rows),
 														 sizeof(struct assay__trigger_settings)};
-const struct assay__option_table assay__http_table = {NULL, 0, 0};
 
 struct assay__option_table assay__record_table(void)
 {

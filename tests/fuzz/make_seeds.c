@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the files the fuzzers start from: make_seeds FOLDER, which has the folders image, net, onnx and recipe. */
+/* Writes the files the fuzzers start from: make_seeds FOLDER, which has the folders image, net, onnx, recipe and http. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,6 +263,26 @@ static void onnx(void)
 	free(bytes);
 }
 
+/* The first byte chooses the reader, as fuzz_http.c says. */
+static void requests(void)
+{
+	static const char *const seeds[] = {
+		"0{\"wait\":\"verdict\",\"code\":\"\\u00e4\\ud83d\\ude00\",\"n\":[-1,2.5e-3,true,false,null,{}]}",
+		"1/api/v1/parts/17/views/top/picture?limit=20&from=%31+2",
+		"2theme=dark; assay_session=0123456789abcdef; other=\"x\"",
+		"2Bearer assay_0123456789abcdefghijklmnopqrstuvwxyz",
+		"3127.0.0.1:8080http://127.0.0.1:8080",
+		"3[::1]:8080https://[::1]:8080",
+	};
+
+	for (size_t i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "http/%zu", i);
+		write_file(name, seeds[i], strlen(seeds[i]));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	check(argc == 2, "call: make_seeds FOLDER");
@@ -282,5 +302,6 @@ int main(int argc, char **argv)
 	by_hand();
 	onnx();
 	recipe();
+	requests();
 	return 0;
 }
