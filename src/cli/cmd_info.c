@@ -188,6 +188,7 @@ static int print_json(const struct facts *facts)
 {
 	const struct assay_recipe_info *info = &facts->recipe;
 	const struct assay_teach_report *report = &info->report;
+	char risk[200];
 	struct assay__json json;
 	int status;
 
@@ -227,6 +228,8 @@ static int print_json(const struct facts *facts)
 	assay__field_double(&json, "overkill_low", report->overkill_low);
 	assay__field_double(&json, "overkill_high", report->overkill_high);
 	assay__field_int(&json, "parts_for_wanted", report->parts_for_wanted);
+	assay__teaching_risk(report, risk);
+	assay__field_text(&json, "risk", risk);
 	assay__json_key(&json, "calibration");
 	assay__json_array(&json);
 	for (int i = 0; i < report->parts_used; i++)

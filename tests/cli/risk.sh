@@ -63,4 +63,23 @@ says err "outside.zones:2: the corner 129,0 is outside" "zones outside the pictu
 exits 2 "zones do not go with --scale" "$assay" teach -o x.assay $quick --scale --zones rough.zones good
 check "no recipe is left behind by refusals" test ! -e x.assay
 
+# --- check
+exits 0 "teach --check" "$assay" teach -o check.assay $quick --check bad good
+says out "0 of 4 defects would escape, 0 %" "teach --check tells escapes"
+says out "(95 % confidence 0 to 60 %)" "teach --check tells how sure that is"
+says out "to catch them all would reject 0 of 24 good parts" "teach --check tells the overkill at zero escapes"
+cp -r bad mixed
+cp good/000.png mixed/zz_good.png
+exits 0 "teach --check --json" "$assay" teach -o check.assay $quick --check mixed --json good
+same "teach --check leaves the recipe as it is" "$(get content_hash <out)" "$hash"
+says out '"check":{"judged":5,"faults":0,"escaped":1,"escape":0.2,' "a good part among the defects escapes"
+says out '"risk":"24 good parts support an overkill of 4 %; for 0.5 % show about 199"' "teach --json states the risk"
+: >mixed/broken.png
+exits 2 "teach --check with an unreadable picture" "$assay" teach -o check.assay $quick --check mixed --json good
+says err "mixed/broken.png" "teach --check names the unreadable picture"
+says out '"judged":5,"faults":1' "teach --check counts the unreadable picture"
+mkdir empty
+exits 2 "teach --check with an empty folder" "$assay" teach -o check.assay $quick --check empty good
+says err "the recipe has been written" "teach --check with an empty folder: the message"
+
 conclude
