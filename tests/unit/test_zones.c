@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vision_util.h"
 
+#include <sqlite3.h>
+
 #include "vision/zones.h"
 
 static int parse(const char *text, double mm, const struct assay_allocator *allocator, struct assay_zones **out,
@@ -182,11 +184,97 @@ static void verdict_by_zone(void **state)
 	shelf_clear(&shelf);
 }
 
+static void save_with_zones(const char *path)
+{
+	size_t size;
+	uint8_t *network = small_network(7, &size);
+	struct assay_env env = {.network = network, .network_size_bytes = size};
+	struct assay_teach_options options = quick_options();
+	struct assay_zones *zones = NULL;
+	struct shelf shelf;
+	shelf_fill(&shelf, 6);
+	assert_int_equal(parse("zone 7 rib weight 2\npolygon 7 0,0 48,0 48,80 0,80", 0, NULL, &zones, NULL), 0);
+	options.zones = zones;
+	options.mm_per_px = 0.5;
+	struct assay_recipe *recipe = must_teach(&env, &options, &shelf, NULL);
+	assert_int_equal(assay_recipe_save(recipe, path, NULL), 0);
+	assay_recipe_close(recipe);
+	assay_zones_free(zones);
+	shelf_clear(&shelf);
+	free(network);
+}
+
+/* A recipe with zones, as another program left it, is refused in words and leaves nothing behind. */
+static void edited_recipes(void **state)
+{
+	(void)state;
+	static const char *const edits[][2] = {
+		{"UPDATE zones SET weight_q8 = 1 WHERE number = 7", "a zone"},
+		{"UPDATE zones SET name = 'a name that is far longer than any zone may have' WHERE number = 7", "a zone"},
+		{"UPDATE zones SET number = 8 WHERE number = 7", "a painted zone is not in the list"},
+		{"UPDATE zones SET weight_q8 = 300 WHERE number = 7", "content hash does not match"},
+		{"DELETE FROM zones", "the zones"},
+		{"DROP TABLE zones", "the zones"},
+		{"DELETE FROM painted", "the painted zones are missing"},
+		{"UPDATE painted SET png = x'00'", "the painted zones"},
+		{"DROP TABLE painted", "the zones"},
+		{"DROP TABLE zones; DROP TABLE painted", "content hash does not match"},
+		{"UPDATE pixel SET mm = -1.0", "the size of a pixel"},
+		{"UPDATE pixel SET mm = 'wide'", "the size of a pixel"},
+		{"DROP TABLE pixel", "content hash does not match"},
+	};
+	char path[] = "/tmp/assay_zones_XXXXXX";
+	close(mkstemp(path));
+	for (size_t i = 0; i < sizeof(edits) / sizeof(edits[0]); i++) {
+		struct failing failing;
+		struct assay_recipe *recipe = NULL;
+		struct assay_error error = {0};
+		sqlite3 *db;
+		save_with_zones(path);
+		assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+		assert_int_equal(sqlite3_exec(db, edits[i][0], NULL, NULL, NULL), SQLITE_OK);
+		sqlite3_close(db);
+		failing_open(&failing, 0);
+		struct assay_env env = {.allocator = &failing.allocator};
+		assert_int_equal(assay_recipe_open(&env, path, &recipe, &error), ASSAY_E_FORMAT);
+		if (!strstr(error.message, edits[i][1]))
+			fail_msg("%s: %s", edits[i][0], error.message);
+		assert_int_equal(failing.alive, 0);
+	}
+	unlink(path);
+}
+
+static void recipes_short_of_memory(void **state)
+{
+	(void)state;
+	char path[] = "/tmp/assay_zones_XXXXXX";
+	close(mkstemp(path));
+	save_with_zones(path);
+	int rc = ASSAY_E_NOMEM;
+	for (int at = 1; rc == ASSAY_E_NOMEM; at++) {
+		struct failing failing;
+		struct assay_recipe *recipe = NULL;
+		struct assay_worker *worker = NULL;
+		failing_open(&failing, at);
+		struct assay_env env = {.allocator = &failing.allocator};
+		rc = assay_recipe_open(&env, path, &recipe, NULL);
+		if (rc == 0)
+			rc = assay_worker_open(recipe, &worker, NULL);
+		assay_worker_close(worker);
+		assay_recipe_close(recipe);
+		assert_int_equal(failing.alive, 0);
+		assert_true(at < 1000);
+	}
+	assert_int_equal(rc, 0);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_and_paints), cmocka_unit_test(slanted_edges),   cmocka_unit_test(hostile_files),
-		cmocka_unit_test(short_of_memory),	cmocka_unit_test(verdict_by_zone),
+		cmocka_unit_test(reads_and_paints),		   cmocka_unit_test(slanted_edges),	  cmocka_unit_test(hostile_files),
+		cmocka_unit_test(short_of_memory),		   cmocka_unit_test(verdict_by_zone), cmocka_unit_test(edited_recipes),
+		cmocka_unit_test(recipes_short_of_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
