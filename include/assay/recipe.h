@@ -41,6 +41,19 @@ struct assay_rect_px {
 	int x, y, width, height;
 };
 
+/** Tolerances by place, as read from a file; immutable. */
+struct assay_zones;
+
+/**
+ * Reads a zones file; its form is in docs/zones.md. `mm_per_px` turns millimetres in it into pixels, 0: there must be
+ * none. On success *out is the caller's, from `allocator`; free with assay_zones_free.
+ * Errors: IO, FORMAT, LIMIT (the message starts with file:line:), NOMEM, and those of assay_image_load.
+ */
+int assay_zones_load(const char *path, double mm_per_px, const struct assay_allocator *allocator,
+					 struct assay_zones **out, struct assay_error *error);
+/** NULL is fine. */
+void assay_zones_free(struct assay_zones *zones);
+
 #define ASSAY_MAX_SCALES 3
 
 /**
@@ -61,6 +74,8 @@ struct assay_teach_options {
 										 partly saturate are taught in that light too; not with no_exposure */
 	bool scale;				/**< accept images of differing sizes, each scaled by its own short side */
 	int white_level;		/**< 16-bit sample that means white, 255..65535, default 65535 */
+	const struct assay_zones *zones; /**< borrowed; tolerances by place, NULL: the same everywhere; not with scale */
+	double mm_per_px;				 /**< of the picture, 0 < x <= 1000; 0: not known */
 };
 
 /** Good parts by index; load may be called from several threads at once. */
@@ -153,6 +168,8 @@ struct assay_recipe_info {
 	double light_tolerance; /**< 0: none */
 	int white_level;
 	int folds;
+	int zone_count;
+	double mm_per_px;				/**< 0: not known */
 	const uint32_t *calibration_q8; /**< cross-conformal scores of the parts used, ascending, parts_used of them */
 	struct assay_teach_report report;
 	int64_t macs;			/**< multiply-accumulates of the network for one image, all scales */
@@ -163,12 +180,15 @@ void assay_recipe_get_info(const struct assay_recipe *recipe, struct assay_recip
 enum assay_verdict { ASSAY_PASS, ASSAY_FAIL, ASSAY_FAULT };
 const char *assay_verdict_name(enum assay_verdict verdict); /**< "PASS", "FAIL", "FAULT" */
 
-/** A connected place above the threshold, in image pixels. */
+/** A connected place above the threshold (of its zone), in image pixels. */
 struct assay_region {
 	struct assay_rect_px box;
 	int area_px;			  /**< grid cells times the area of one */
+	int length_px;			  /**< largest distance between two of its cells' corners */
 	int peak_x_px, peak_y_px; /**< centre of the worst cell */
 	uint32_t peak_q8, mean_q8;
+	const char *zone; /**< name of the zone of its worst place, as long as the recipe; NULL: the recipe has none */
+	bool counts;	  /**< exceeds what its zone tolerates */
 };
 
 #define ASSAY_MAX_REGIONS 32
@@ -184,6 +204,8 @@ struct assay_result {
 	double p_value;	  /**< (1 + calibration scores >= score) / (1 + parts) */
 	int region_count; /**< at most ASSAY_MAX_REGIONS, worst first; regions_total says how many there were */
 	int regions_total;
+	int regions_counted; /**< with zones the verdict is FAIL if there is one, whatever score_q8; they come first */
+	double mm_per_px;	 /**< of the picture; 0: not known */
 	struct assay_region regions[ASSAY_MAX_REGIONS];
 	const uint32_t *map_q8; /**< grid_height rows of grid_width smoothed scores; 0 where masked */
 	int grid_width, grid_height;

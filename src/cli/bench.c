@@ -190,7 +190,7 @@ static void walk(struct assay_worker *worker, const struct assay_image *image, d
 	const struct assay__scale_space *finest = assay__workspace_finest(space);
 	struct assay_region regions[ASSAY_MAX_REGIONS];
 	struct assay__map maps[ASSAY__MAX_TAPS];
-	int total;
+	int total, counted;
 
 	for (int i = 0; i < ASSAY__BENCH_ROOMS; i++)
 		ms[i] = 0;
@@ -210,7 +210,8 @@ static void walk(struct assay_worker *worker, const struct assay_image *image, d
 		ms[JUDGE] += ms_since(&start);
 	}
 	if (assay__workspace_join(space) > recipe->threshold_q8)
-		assay__judge_regions(finest->judge, space->map, recipe->threshold_q8, &finest->geometry.area, regions, &total);
+		assay__judge_regions(finest->judge, space->map, recipe->threshold_q8, &finest->geometry.area, NULL, regions,
+							 &total, &counted);
 	ms[JUDGE] += ms_since(&start);
 }
 

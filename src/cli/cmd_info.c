@@ -143,6 +143,10 @@ static void print_text(const struct facts *facts)
 		printf("region        %d x %d px at %d,%d\n", info->roi.width, info->roi.height, info->roi.x, info->roi.y);
 	if (info->masked)
 		printf("mask          yes\n");
+	if (info->zone_count)
+		printf("zones         %d\n", info->zone_count);
+	if (info->mm_per_px > 0)
+		printf("pixel         %g mm\n", info->mm_per_px);
 	printf("judged at     %s\n", sizes);
 	for (int i = 0; i < info->scale_count; i++) {
 		const struct assay_scale_info *scale = &info->scales[i];
@@ -184,6 +188,7 @@ static int print_json(const struct facts *facts)
 {
 	const struct assay_recipe_info *info = &facts->recipe;
 	const struct assay_teach_report *report = &info->report;
+	char risk[200];
 	struct assay__json json;
 	int status;
 
@@ -203,6 +208,8 @@ static int print_json(const struct facts *facts)
 	assay__field_int(&json, "white_level", info->white_level);
 	write_roi(&json, &info->roi);
 	assay__field_bool(&json, "masked", info->masked);
+	assay__field_int(&json, "zones", info->zone_count);
+	assay__field_double(&json, "mm_per_px", info->mm_per_px > 0 ? info->mm_per_px : NAN);
 	assay__field_int(&json, "working_width", info->working_width_px);
 	assay__field_int(&json, "working_height", info->working_height_px);
 	assay__field_int(&json, "grid_width", info->grid_width);
@@ -221,6 +228,8 @@ static int print_json(const struct facts *facts)
 	assay__field_double(&json, "overkill_low", report->overkill_low);
 	assay__field_double(&json, "overkill_high", report->overkill_high);
 	assay__field_int(&json, "parts_for_wanted", report->parts_for_wanted);
+	assay__teaching_risk(report, risk);
+	assay__field_text(&json, "risk", risk);
 	assay__json_key(&json, "calibration");
 	assay__json_array(&json);
 	for (int i = 0; i < report->parts_used; i++)

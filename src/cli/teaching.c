@@ -152,7 +152,9 @@ int assay__teaching_run(const struct assay__setup *setup, const struct assay__te
 		.grey = settings->grey,
 		.scale = settings->scale,
 		.white_level = settings->white_level,
+		.mm_per_px = settings->mm_per_px,
 	};
+	struct assay_zones *zones = NULL;
 	struct assay_env env = setup->env;
 	int rc = settings->network ? assay__network_use(settings->network, &env, &result.network) : 0;
 
@@ -162,9 +164,14 @@ int assay__teaching_run(const struct assay__setup *setup, const struct assay__te
 		rc = assay_image_load(settings->mask, setup->env.allocator, &mask, &error);
 		options.mask = &mask;
 	}
+	if (!rc && settings->zones) {
+		rc = assay_zones_load(settings->zones, settings->mm_per_px, setup->env.allocator, &zones, &error);
+		options.zones = zones;
+	}
 	if (!rc)
 		rc = teach(setup, &env, &options, &job, &result, &error);
 	assay_image_free(&mask, setup->env.allocator);
+	assay_zones_free(zones);
 	if (rc) {
 		free_left_out(job.left_out, job.left_out_count);
 		assay__free(NULL, result.network);

@@ -15,7 +15,8 @@ struct assay__teaching_settings {
 	int working_px, smallest_defect_px, bank_size, folds, white_level;
 	double overkill, light_tolerance;
 	struct assay_rect_px roi;
-	const char *mask;
+	const char *mask, *zones;
+	double mm_per_px;	 /**< 0: not known */
 	const char *network; /**< a name built in, or a file; NULL: ASSAY_NET, else the default */
 	bool grey, scale, exposure;
 };
@@ -98,6 +99,18 @@ struct assay__teaching_settings {
 		 .type = ASSAY__OPTION_FLAG,                                                                                   \
 		 .help = "judge colour pictures as grey",                                                                      \
 		 .offset = offsetof(owner, member.grey)},                                                                      \
+		{.name = "zones",                                                                                              \
+		 .type = ASSAY__OPTION_PATH,                                                                                   \
+		 .value = "FILE",                                                                                              \
+		 .help = "tolerances by place, see docs/zones.md; not together with --scale",                                  \
+		 .offset = offsetof(owner, member.zones)},                                                                     \
+		{.name = "mm-per-px",                                                                                          \
+		 .type = ASSAY__OPTION_DOUBLE,                                                                                 \
+		 .min = 0.000001,                                                                                              \
+		 .max = 1000,                                                                                                  \
+		 .unit = "mm",                                                                                                 \
+		 .help = "width of a pixel of the picture on the part; lengths and areas are then told in millimetres too",    \
+		 .offset = offsetof(owner, member.mm_per_px)},                                                                 \
 	{                                                                                                                  \
 		.name = "white-level", .type = ASSAY__OPTION_INT, .fallback = "65535", .min = 255, .max = 65535,               \
 		.help = "for 16-bit pictures: the sample that means white, such as 4095 from a 12-bit camera",                 \

@@ -32,6 +32,7 @@ void assay_recipe_close(struct assay_recipe *recipe)
 	for (int i = 0; recipe->parts && i < recipe->part_count; i++)
 		assay__free(allocator, recipe->parts[i].name);
 	assay__free(allocator, recipe->parts);
+	assay_zones_free(recipe->zones);
 	for (int i = 0; i < ASSAY__GOLDEN_COUNT; i++)
 		assay__free(allocator, recipe->golden[i].png);
 	assay__free(allocator, recipe);
@@ -111,6 +112,8 @@ void assay_recipe_get_info(const struct assay_recipe *recipe, struct assay_recip
 		.light_tolerance = s->light_tolerance,
 		.white_level = s->view.white_level,
 		.folds = s->folds,
+		.zone_count = recipe->zones ? recipe->zones->count : 0,
+		.mm_per_px = recipe->mm_per_px,
 		.calibration_q8 = recipe->calibration_q8,
 		.report = recipe->report,
 		.workspace_bytes = recipe->workspace_bytes,

@@ -4,6 +4,7 @@
 #define ASSAY_SRC_VISION_RECIPE_H
 
 #include "vision/workspace.h"
+#include "vision/zones.h"
 
 #define ASSAY__GOLDEN_COUNT 2
 
@@ -62,6 +63,8 @@ struct assay_recipe {
 	int part_count;
 	struct assay__taught *parts; /**< by score, equal scores by hash */
 	uint32_t threshold_q8;
+	struct assay_zones *zones; /**< painted; NULL: none */
+	double mm_per_px;		   /**< 0: not known */
 	struct assay__golden golden[ASSAY__GOLDEN_COUNT];
 
 	/* made by assay__recipe_ready from the above, and the report completed */

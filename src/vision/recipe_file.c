@@ -19,6 +19,11 @@ const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES] = {
 	"CREATE TABLE parts(hash BLOB PRIMARY KEY, name TEXT) WITHOUT ROWID",
 	"CREATE TABLE golden(id INTEGER PRIMARY KEY, hash BLOB, score_q8 INTEGER, map_hash BLOB, png BLOB)",
 	"CREATE TABLE mask(id INTEGER PRIMARY KEY, png BLOB)",
+	/* in recipes that need them */
+	("CREATE TABLE zones(number INTEGER PRIMARY KEY, name TEXT, weight_q8 INTEGER, least_area_px INTEGER, "
+	 "least_length_px INTEGER)"),
+	"CREATE TABLE painted(id INTEGER PRIMARY KEY, png BLOB)",
+	"CREATE TABLE pixel(id INTEGER PRIMARY KEY, mm REAL)",
 };
 
 #define AT(field) offsetof(struct assay_recipe, field)
@@ -73,13 +78,18 @@ int assay__recipe_harden(sqlite3 *db)
 	return rc;
 }
 
+/* As PNG; NULL: none. */
+struct pictures {
+	uint8_t *mask, *painted;
+	size_t mask_size, painted_size;
+};
+
 /* A file being written: errors stick, so that a row is a few lines without a check on each. */
 struct writer {
 	sqlite3 *db;
 	sqlite3_stmt *row;
 	int rc, column;
-	const uint8_t *mask; /* as PNG; NULL: none */
-	size_t mask_size;
+	struct pictures pictures;
 };
 
 static void run_sql(struct writer *w, const char *sql)
@@ -224,17 +234,48 @@ static void write_golden(struct writer *w, const struct assay_recipe *recipe)
 static void write_mask(struct writer *w, const struct assay_recipe *recipe)
 {
 	(void)recipe;
-	if (!w->mask)
+	if (!w->pictures.mask)
 		return;
 	begin_row(w, "INSERT INTO mask VALUES(1, ?)");
-	put_blob(w, w->mask, w->mask_size);
+	put_blob(w, w->pictures.mask, w->pictures.mask_size);
+	end_row(w);
+}
+
+static void write_zones(struct writer *w, const struct assay_recipe *recipe)
+{
+	if (!recipe->zones)
+		return;
+	run_sql(w, assay__recipe_tables[ASSAY__TABLE_ZONES]);
+	run_sql(w, assay__recipe_tables[ASSAY__TABLE_PAINTED]);
+	for (int i = 0; i < recipe->zones->count; i++) {
+		const struct assay__zone *zone = &recipe->zones->list[i];
+		begin_row(w, "INSERT INTO zones VALUES(?, ?, ?, ?, ?)");
+		put_int(w, zone->number);
+		put_text(w, zone->name);
+		put_int(w, zone->weight_q8);
+		put_int(w, zone->least_area_px);
+		put_int(w, zone->least_length_px);
+		end_row(w);
+	}
+	begin_row(w, "INSERT INTO painted VALUES(1, ?)");
+	put_blob(w, w->pictures.painted, w->pictures.painted_size);
+	end_row(w);
+}
+
+static void write_pixel(struct writer *w, const struct assay_recipe *recipe)
+{
+	if (!(recipe->mm_per_px > 0))
+		return;
+	run_sql(w, assay__recipe_tables[ASSAY__TABLE_PIXEL]);
+	begin_row(w, "INSERT INTO pixel VALUES(1, ?)");
+	put_double(w, recipe->mm_per_px);
 	end_row(w);
 }
 
 static void write_all(struct writer *w, const struct assay_recipe *recipe)
 {
 	static void (*const blocks[])(struct writer *, const struct assay_recipe *) = {
-		write_meta, write_network, write_scales, write_golden, write_mask, write_parts,
+		write_meta, write_network, write_scales, write_golden, write_mask, write_zones, write_pixel, write_parts,
 	};
 	char sql[128];
 	/* the file is new and renamed when whole: no journal on disk, and it is synced once, at the end */
@@ -245,17 +286,17 @@ static void write_all(struct writer *w, const struct assay_recipe *recipe)
 	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", ASSAY__RECIPE_VERSION);
 	run_sql(w, sql);
 	run_sql(w, "BEGIN EXCLUSIVE");
-	for (int i = 0; i < ASSAY__RECIPE_TABLES; i++)
+	for (int i = 0; i < ASSAY__RECIPE_TABLES_ALWAYS; i++)
 		run_sql(w, assay__recipe_tables[i]);
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
 		blocks[i](w, recipe);
 	run_sql(w, "COMMIT");
 }
 
-static int write_database(const struct assay_recipe *recipe, const char *path, const uint8_t *mask, size_t mask_size,
+static int write_database(const struct assay_recipe *recipe, const char *path, const struct pictures *pictures,
 						  struct assay_error *error)
 {
-	struct writer w = {.mask = mask, .mask_size = mask_size};
+	struct writer w = {.pictures = *pictures};
 	char why[200] = "";
 	w.rc = sqlite3_open_v2(path, &w.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
 	if (w.rc == SQLITE_OK)
@@ -303,22 +344,25 @@ static int publish(const char *temporary, const char *path, struct assay_error *
 
 int assay_recipe_save(const struct assay_recipe *recipe, const char *path, struct assay_error *error)
 {
-	uint8_t *mask = NULL;
-	size_t mask_size = 0;
+	struct pictures pictures = {0};
 	char *target = assay__recipe_sqlite_path(path, ""), *temporary = assay__recipe_sqlite_path(path, ".new");
 	int rc = target && temporary ? 0 : assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a path");
 	if (rc == 0 && recipe->mask.pixels)
-		rc = assay_image_encode_png(&recipe->mask, recipe->allocator, &mask, &mask_size, error);
+		rc = assay_image_encode_png(&recipe->mask, recipe->allocator, &pictures.mask, &pictures.mask_size, error);
+	if (rc == 0 && recipe->zones)
+		rc = assay_image_encode_png(&recipe->zones->painted, recipe->allocator, &pictures.painted,
+									&pictures.painted_size, error);
 	if (rc == 0 && unlink(temporary) && errno != ENOENT)
 		rc = assay__fail(error, ASSAY_E_IO, -1, "cannot replace %s: %s", temporary, strerror(errno));
 	if (rc == 0) {
-		rc = write_database(recipe, temporary, mask, mask_size, error);
+		rc = write_database(recipe, temporary, &pictures, error);
 		if (rc == 0)
 			rc = publish(temporary, target, error);
 		if (rc)
 			unlink(temporary);
 	}
-	assay__free(recipe->allocator, mask);
+	assay__free(recipe->allocator, pictures.mask);
+	assay__free(recipe->allocator, pictures.painted);
 	free(target);
 	free(temporary);
 	return rc;

@@ -14,8 +14,14 @@
 #define ASSAY__RECIPE_MOST_NETWORK_BYTES (64 << 20)
 #define ASSAY__RECIPE_MOST_NAME_BYTES 255
 
-/** The tables, in the order they are made; exactly these statements stand in sqlite_schema. */
-#define ASSAY__RECIPE_TABLES 8
+/** The tables, in the order they are made; exactly these statements stand in sqlite_schema, optional ones if needed. */
+enum {
+	ASSAY__RECIPE_TABLES_ALWAYS = 8,
+	ASSAY__TABLE_ZONES = ASSAY__RECIPE_TABLES_ALWAYS,
+	ASSAY__TABLE_PAINTED,
+	ASSAY__TABLE_PIXEL,
+	ASSAY__RECIPE_TABLES
+};
 extern const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES];
 
 /** Numbers kept in the table meta, and where they are in struct assay_recipe. */

@@ -103,10 +103,39 @@ static void put_golden(crypto_generichash_state *state, const struct assay_recip
 	}
 }
 
+/* What not every recipe has adds to the hash only where it is, so that the others keep theirs. */
+static void put_zones(crypto_generichash_state *state, const struct assay_recipe *recipe)
+{
+	const struct assay_zones *zones = recipe->zones;
+	uint8_t hash[ASSAY_HASH_BYTES];
+	if (!zones)
+		return;
+	put_bytes(state, "zones", 5);
+	put_int(state, zones->count);
+	for (int i = 0; i < zones->count; i++) {
+		const struct assay__zone *zone = &zones->list[i];
+		put_int(state, zone->number);
+		put_bytes(state, zone->name, strlen(zone->name));
+		put_int(state, zone->weight_q8);
+		put_int(state, zone->least_area_px);
+		put_int(state, zone->least_length_px);
+	}
+	assay_image_hash(&zones->painted, hash);
+	put_bytes(state, hash, sizeof(hash));
+}
+
+static void put_pixel(crypto_generichash_state *state, const struct assay_recipe *recipe)
+{
+	if (!(recipe->mm_per_px > 0))
+		return;
+	put_bytes(state, "pixel", 5);
+	put_double(state, recipe->mm_per_px);
+}
+
 void assay__recipe_content_hash(const struct assay_recipe *recipe, uint8_t hash[ASSAY_HASH_BYTES])
 {
 	static void (*const blocks[])(crypto_generichash_state *, const struct assay_recipe *) = {
-		put_settings, put_network, put_mask, put_scales, put_calibration, put_golden,
+		put_settings, put_network, put_mask, put_scales, put_calibration, put_golden, put_zones, put_pixel,
 	};
 	crypto_generichash_state state;
 	crypto_generichash_init(&state, NULL, 0, ASSAY_HASH_BYTES);

@@ -15,6 +15,7 @@ struct reader {
 	const char *path;
 	sqlite3 *db;
 	struct assay_recipe *recipe;
+	unsigned tables; /* bit t: it has table t */
 	uint8_t content_hash[ASSAY_HASH_BYTES], network_hash[ASSAY_HASH_BYTES];
 	struct assay_error *error;
 };
@@ -95,7 +96,9 @@ static int check_schema(struct reader *r)
 	if (rc == 0 && step != SQLITE_DONE)
 		rc = database_failed(r, "the list of tables");
 	sqlite3_finalize(row);
-	if (rc == 0 && seen != (1u << ASSAY__RECIPE_TABLES) - 1)
+	const unsigned always = (1u << ASSAY__RECIPE_TABLES_ALWAYS) - 1;
+	r->tables = seen;
+	if (rc == 0 && (seen & always) != always)
 		rc = damaged(r, "a table is missing");
 	return rc;
 }
@@ -431,10 +434,98 @@ static int read_mask(struct reader *r)
 	return check_mask(r);
 }
 
+static bool has_table(const struct reader *r, int table)
+{
+	return r->tables >> table & 1;
+}
+
+static int read_zone(struct reader *r, sqlite3_stmt *row, struct assay_zones *zones, int at)
+{
+	struct assay__zone *zone = &zones->list[at];
+	int64_t number = 0, weight = 0, area = 0, length = 0;
+	int least = at ? zone[-1].number + 1 : 0;
+	const char *name = sqlite3_column_type(row, 1) == SQLITE_TEXT ? (const char *)sqlite3_column_text(row, 1) : NULL;
+	if (!name || sqlite3_column_bytes(row, 1) >= ASSAY__ZONE_NAME_BYTES ||
+		!get_int(row, 0, least, at ? ASSAY__ZONE_NUMBER_MOST : 0, &number) ||
+		!get_int(row, 2, ASSAY__ZONE_WEIGHT_LEAST_Q8, ASSAY__ZONE_WEIGHT_MOST_Q8, &weight) ||
+		!get_int(row, 3, 0, ASSAY__ZONE_SIZE_MOST_PX, &area) || !get_int(row, 4, 0, ASSAY__ZONE_SIZE_MOST_PX, &length))
+		return damaged(r, "a zone");
+	*zone = (struct assay__zone){(int)number, "", (uint32_t)weight, (int)area, (int)length};
+	memcpy(zone->name, name, strlen(name) + 1);
+	zones->count = at + 1;
+	return 0;
+}
+
+/* The painted zones must be as teach makes them: the picture's size, and every grey value a zone. */
+static int check_painted(struct reader *r)
+{
+	const struct assay_recipe *recipe = r->recipe;
+	const struct assay_image *painted = &recipe->zones->painted;
+	if (painted->width_px != recipe->shape.width_px || painted->height_px != recipe->shape.height_px ||
+		painted->channels != 1 || painted->depth_bits != 8 || recipe->settings.scale)
+		return damaged(r, "the zones do not belong to the pictures");
+	for (int y = 0; y < painted->height_px; y++)
+		for (int x = 0; x < painted->width_px; x++)
+			if (assay__zones_find(recipe->zones, painted->pixels[(size_t)y * painted->stride_bytes + (size_t)x]) < 0)
+				return damaged(r, "a painted zone is not in the list");
+	return 0;
+}
+
+static int read_zones(struct reader *r)
+{
+	struct assay_recipe *recipe = r->recipe;
+	sqlite3_stmt *row = NULL;
+	void *png = NULL;
+	size_t size = 0;
+	int at = 0, step = SQLITE_DONE;
+	if (!has_table(r, ASSAY__TABLE_ZONES) && !has_table(r, ASSAY__TABLE_PAINTED))
+		return 0;
+	if (!has_table(r, ASSAY__TABLE_ZONES) || !has_table(r, ASSAY__TABLE_PAINTED))
+		return damaged(r, "the zones");
+	recipe->zones = assay__zones_new(recipe->allocator);
+	if (!recipe->zones)
+		return assay__fail(r->error, ASSAY_E_NOMEM, -1, "%s: no memory for the zones", r->path);
+	int rc =
+		prepare(r, "SELECT number, name, weight_q8, least_area_px, least_length_px FROM zones ORDER BY number", &row);
+	while (rc == 0 && (step = sqlite3_step(row)) == SQLITE_ROW)
+		rc = at < ASSAY__ZONES_MOST ? read_zone(r, row, recipe->zones, at++) : damaged(r, "the number of zones");
+	if (rc == 0 && step != SQLITE_DONE)
+		rc = database_failed(r, "the zones");
+	sqlite3_finalize(row);
+	if (rc == 0 && at == 0)
+		rc = damaged(r, "the zones");
+	row = NULL;
+	if (rc == 0)
+		rc = single_row(r, "SELECT png FROM painted WHERE id = 1", "the painted zones are missing", &row);
+	if (rc == 0)
+		rc = get_blob(r, row, 0, ASSAY__RECIPE_MOST_BLOB_BYTES, "the painted zones", &png, &size);
+	sqlite3_finalize(row);
+	if (rc == 0 && (rc = assay_image_decode(png, size, recipe->allocator, &recipe->zones->painted, r->error)) != 0 &&
+		rc != ASSAY_E_NOMEM)
+		rc = damaged(r, "the painted zones");
+	assay__free(recipe->allocator, png);
+	return rc ? rc : check_painted(r);
+}
+
+static int read_pixel(struct reader *r)
+{
+	sqlite3_stmt *row = NULL;
+	if (!has_table(r, ASSAY__TABLE_PIXEL))
+		return 0;
+	int rc = single_row(r, "SELECT mm FROM pixel WHERE id = 1", "the size of a pixel is missing", &row);
+	if (rc == 0 && sqlite3_column_type(row, 0) == SQLITE_FLOAT)
+		r->recipe->mm_per_px = sqlite3_column_double(row, 0);
+	sqlite3_finalize(row);
+	if (rc == 0 && !(r->recipe->mm_per_px > 0 && r->recipe->mm_per_px <= ASSAY__MM_PER_PX_MOST))
+		rc = damaged(r, "the size of a pixel");
+	return rc;
+}
+
 static int read_all(struct reader *r)
 {
 	static int (*const blocks[])(struct reader *) = {
-		check_schema, quick_check, read_meta, read_network, read_scales, read_parts, read_golden, read_mask,
+		check_schema, quick_check, read_meta, read_network, read_scales,
+		read_parts,	  read_golden, read_mask, read_zones,	read_pixel,
 	};
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(blocks) / sizeof(blocks[0]); i++)

@@ -146,6 +146,9 @@ static int run(struct assay__teach *t, struct assay_error *error)
 		return rc;
 	t->count = recipe->report.parts_used;
 	recipe->shape = t->parts[0].shape;
+	if (t->zones && (rc = assay__zones_paint(t->zones, recipe->shape.width_px, recipe->shape.height_px, t->allocator,
+											 &recipe->zones, error)))
+		return rc;
 	if (recipe->settings.folds > t->count)
 		recipe->settings.folds = t->count;
 	plan_scales(recipe);
@@ -193,6 +196,8 @@ int assay_teach(const struct assay_env *env, const struct assay_teach_options *o
 	if (!t.recipe)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a recipe");
 	t.recipe->settings = settings;
+	t.recipe->mm_per_px = options ? options->mm_per_px : 0;
+	t.zones = options ? options->zones : NULL;
 	if (options && options->mask)
 		rc = keep_mask(t.recipe, options->mask, error);
 	if (rc == 0)

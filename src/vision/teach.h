@@ -12,6 +12,7 @@ struct assay__teach {
 	const struct assay_allocator *allocator;
 	struct assay__labour labour;
 	struct assay_recipe *recipe;
+	const struct assay_zones *zones; /**< as given; NULL: none */
 	int count;
 	struct assay__part *parts; /**< by hash */
 	int workers;

@@ -79,6 +79,12 @@ int assay__settings_from(const struct assay_teach_options *options, struct assay
 	if (o->mask && o->scale)
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1,
 						   "a mask belongs to pictures of one size; it cannot be used together with --scale");
+	if (o->zones && o->scale)
+		return assay__fail(error, ASSAY_E_ARGUMENT, -1,
+						   "zones belong to pictures of one size; they cannot be used together with --scale");
+	if (!(o->mm_per_px >= 0 && o->mm_per_px <= ASSAY__MM_PER_PX_MOST))
+		return assay__fail(error, ASSAY_E_ARGUMENT, -1, "a pixel is %g mm; it must be above 0 and at most %d",
+						   o->mm_per_px, ASSAY__MM_PER_PX_MOST);
 	*out = s;
 	return 0;
 }

@@ -310,7 +310,7 @@ static bool inspect(struct bench *b, int part, uint32_t threshold, const uint32_
 	struct assay__workspace *space = b->space;
 	const struct assay__scale_space *finest = assay__workspace_finest(space);
 	struct assay_region regions[ASSAY_MAX_REGIONS];
-	int total;
+	int total, counted;
 
 	for (int s = 0; s < SCALES; s++) {
 		extract(b, s, GOODS + part, ASSAY__LIGHT_ONE_Q12, space->vectors);
@@ -326,7 +326,8 @@ static bool inspect(struct bench *b, int part, uint32_t threshold, const uint32_
 	put_u64(&b->stages[SCORES], p_bits);
 	/* half the threshold too, so that there are many regions */
 	for (uint32_t bar = threshold / 2; bar <= threshold; bar += threshold - threshold / 2) {
-		int count = assay__judge_regions(finest->judge, space->map, bar, &finest->geometry.area, regions, &total);
+		int count = assay__judge_regions(finest->judge, space->map, bar, &finest->geometry.area, NULL, regions, &total,
+										 &counted);
 		put_u64(&b->stages[REGIONS], (uint64_t)total);
 		for (int i = 0; i < count; i++)
 			put_region(&b->stages[REGIONS], &regions[i]);
