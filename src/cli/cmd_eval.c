@@ -136,7 +136,7 @@ static int print_json(const struct outcome *outcome)
 	assay__field_double(&json, "rss_mb", figures->rss_mb);
 	assay__field_int(&json, "n_train_used", report->parts_used);
 	assay__field_int(&json, "n_fault", figures->fault_count);
-	assay__field_score(&json, "threshold", report->threshold_q8);
+	assay__field_q8(&json, "threshold", report->threshold_q8);
 	assay__field_int(&json, "rejected", figures->rejected_count);
 	assay__field_int(&json, "escaped", figures->escaped_count);
 	assay__field_double(&json, "stated_overkill", report->overkill_stated);

@@ -222,7 +222,7 @@ static int print_json(const struct facts *facts)
 	assay__field_int(&json, "patches", report->patches);
 	assay__field_int(&json, "bank_size", report->bank_size);
 	assay__field_int(&json, "folds", report->folds);
-	assay__field_score(&json, "threshold", report->threshold_q8);
+	assay__field_q8(&json, "threshold", report->threshold_q8);
 	assay__field_double(&json, "overkill_wanted", report->overkill_wanted);
 	assay__field_double(&json, "overkill_stated", report->overkill_stated);
 	assay__field_double(&json, "overkill_low", report->overkill_low);

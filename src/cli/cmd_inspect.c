@@ -145,7 +145,7 @@ static void write_json(struct assay__json *json, const char *path, const struct 
 	assay__field_text(json, "file", path);
 	assay__field_text(json, "verdict", assay_verdict_name(result->verdict));
 	assay__field_double(json, "score", judged ? result->score_q8 / 256.0 : NAN);
-	assay__field_score(json, "threshold", result->threshold_q8);
+	assay__field_q8(json, "threshold", result->threshold_q8);
 	assay__field_double(json, "p_value", judged ? result->p_value : NAN);
 	assay__json_key(json, "regions");
 	assay__json_array(json);
@@ -158,8 +158,8 @@ static void write_json(struct assay__json *json, const char *path, const struct 
 		assay__field_int(json, "width", region->box.width);
 		assay__field_int(json, "height", region->box.height);
 		assay__field_int(json, "area_px", region->area_px);
-		assay__field_score(json, "peak", region->peak_q8);
-		assay__field_score(json, "mean", region->mean_q8);
+		assay__field_q8(json, "peak", region->peak_q8);
+		assay__field_q8(json, "mean", region->mean_q8);
 		assay__field_int(json, "peak_x", region->peak_x_px);
 		assay__field_int(json, "peak_y", region->peak_y_px);
 		assay__field_int(json, "length_px", region->length_px);

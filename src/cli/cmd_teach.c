@@ -169,10 +169,10 @@ static int print_json(const struct assay__files *files, const struct assay__teac
 	assay__field_int(&json, "patches", report->patches);
 	assay__field_int(&json, "bank_size", report->bank_size);
 	assay__field_int(&json, "folds", report->folds);
-	assay__field_score(&json, "threshold", report->threshold_q8);
-	assay__field_score(&json, "score_min", report->score_min_q8);
-	assay__field_score(&json, "score_median", report->score_median_q8);
-	assay__field_score(&json, "score_max", report->score_max_q8);
+	assay__field_q8(&json, "threshold", report->threshold_q8);
+	assay__field_q8(&json, "score_min", report->score_min_q8);
+	assay__field_q8(&json, "score_median", report->score_median_q8);
+	assay__field_q8(&json, "score_max", report->score_max_q8);
 	assay__field_double(&json, "overkill_wanted", report->overkill_wanted);
 	assay__field_double(&json, "overkill_stated", report->overkill_stated);
 	assay__field_double(&json, "overkill_low", report->overkill_low);

@@ -275,8 +275,8 @@ void assay__write_scales(struct assay__json *json, const struct assay_recipe_inf
 		assay__field_int(json, "grid_width", scale->grid_width);
 		assay__field_int(json, "grid_height", scale->grid_height);
 		assay__field_int(json, "bank_size", scale->bank_size);
-		assay__field_score(json, "mean", scale->mean_q8);
-		assay__field_score(json, "sd", scale->sd_q8);
+		assay__field_q8(json, "mean", scale->mean_q8);
+		assay__field_q8(json, "sd", scale->sd_q8);
 		assay__json_object_end(json);
 	}
 	assay__json_array_end(json);

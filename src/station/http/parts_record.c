@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/json_field.h"
 #include "station/http/parts_record.h"
 #include "station/record/place.h"
 #include "station/record/query.h"
@@ -24,42 +25,12 @@ struct assay__parts_record {
 	struct assay__replay *replay;
 };
 
-static void put_string(struct assay__json *json, const char *key, const char *value)
-{
-	assay__json_key(json, key);
-	assay__json_string(json, value);
-}
-
-static void put_int(struct assay__json *json, const char *key, int64_t value)
-{
-	assay__json_key(json, key);
-	assay__json_int(json, value);
-}
-
-static void put_double(struct assay__json *json, const char *key, double value)
-{
-	assay__json_key(json, key);
-	assay__json_double(json, value);
-}
-
-static void put_bool(struct assay__json *json, const char *key, bool value)
-{
-	assay__json_key(json, key);
-	assay__json_bool(json, value);
-}
-
-static void put_hash(struct assay__json *json, const char *key, const uint8_t hash[ASSAY_HASH_BYTES])
-{
-	assay__json_key(json, key);
-	assay__json_hex(json, hash, ASSAY_HASH_BYTES);
-}
-
 static void put_time(struct assay__json *json, int64_t wall_us)
 {
 	char text[ASSAY__TIME_CHARS];
 
 	assay__query_time_text(wall_us, text);
-	put_string(json, "time", text);
+	assay__field_text(json, "time", text);
 }
 
 static const char *fault_or_null(enum assay__fault fault)
@@ -70,62 +41,62 @@ static const char *fault_or_null(enum assay__fault fault)
 static void put_line(struct assay__json *json, const struct assay__part_line *line)
 {
 	assay__json_object(json);
-	put_int(json, "sequence", (int64_t)line->sequence);
+	assay__field_int(json, "sequence", (int64_t)line->sequence);
 	put_time(json, line->wall_us);
-	put_int(json, "latency_us", line->latency_us);
-	put_string(json, "verdict", assay_verdict_name(line->verdict));
-	put_string(json, "fault", fault_or_null(line->fault));
-	put_double(json, "score", line->score_q8 / 256.0);
-	put_double(json, "threshold", line->threshold_q8 / 256.0);
-	put_double(json, "p_value", line->p_value);
-	put_int(json, "views", line->view_count);
-	put_bool(json, "challenge", line->challenge);
-	put_string(json, "code", line->code);
-	put_string(json, "recipe", line->recipe_name);
-	put_string(json, "reason", line->reason);
+	assay__field_int(json, "latency_us", line->latency_us);
+	assay__field_text(json, "verdict", assay_verdict_name(line->verdict));
+	assay__field_text(json, "fault", fault_or_null(line->fault));
+	assay__field_double(json, "score", line->score_q8 / 256.0);
+	assay__field_double(json, "threshold", line->threshold_q8 / 256.0);
+	assay__field_double(json, "p_value", line->p_value);
+	assay__field_int(json, "views", line->view_count);
+	assay__field_bool(json, "challenge", line->challenge);
+	assay__field_text(json, "code", line->code);
+	assay__field_text(json, "recipe", line->recipe_name);
+	assay__field_text(json, "reason", line->reason);
 	assay__json_object_end(json);
 }
 
 static void put_view(struct assay__json *json, const struct assay__stored_view *view)
 {
 	assay__json_object(json);
-	put_string(json, "camera", view->camera);
-	put_int(json, "camera_frame_id", (int64_t)view->camera_frame_id);
-	put_int(json, "width_px", view->width_px);
-	put_int(json, "height_px", view->height_px);
-	put_int(json, "channels", view->channels);
-	put_int(json, "depth_bits", view->depth_bits);
-	put_hash(json, "image_hash", view->image_hash);
-	put_string(json, "keep", assay__keep_name(view->keep));
-	put_string(json, "image", assay__image_state_name(view->image_state));
-	put_bool(json, "judged", view->judged);
-	put_string(json, "verdict", assay_verdict_name(view->fault ? ASSAY_FAULT : view->verdict));
-	put_string(json, "fault", fault_or_null(view->fault));
-	put_double(json, "score", view->score_q8 / 256.0);
-	put_double(json, "threshold", view->threshold_q8 / 256.0);
-	put_double(json, "p_value", view->p_value);
-	put_int(json, "grid_width", view->grid_width);
-	put_int(json, "grid_height", view->grid_height);
-	put_hash(json, "map_hash", view->map_hash);
-	put_hash(json, "recipe_hash", view->recipe_hash);
-	put_hash(json, "network_hash", view->network_hash);
-	put_string(json, "reason", view->reason);
-	put_int(json, "regions_total", view->regions_total);
+	assay__field_text(json, "camera", view->camera);
+	assay__field_int(json, "camera_frame_id", (int64_t)view->camera_frame_id);
+	assay__field_int(json, "width_px", view->width_px);
+	assay__field_int(json, "height_px", view->height_px);
+	assay__field_int(json, "channels", view->channels);
+	assay__field_int(json, "depth_bits", view->depth_bits);
+	assay__field_hex(json, "image_hash", view->image_hash, ASSAY_HASH_BYTES);
+	assay__field_text(json, "keep", assay__keep_name(view->keep));
+	assay__field_text(json, "image", assay__image_state_name(view->image_state));
+	assay__field_bool(json, "judged", view->judged);
+	assay__field_text(json, "verdict", assay_verdict_name(view->fault ? ASSAY_FAULT : view->verdict));
+	assay__field_text(json, "fault", fault_or_null(view->fault));
+	assay__field_double(json, "score", view->score_q8 / 256.0);
+	assay__field_double(json, "threshold", view->threshold_q8 / 256.0);
+	assay__field_double(json, "p_value", view->p_value);
+	assay__field_int(json, "grid_width", view->grid_width);
+	assay__field_int(json, "grid_height", view->grid_height);
+	assay__field_hex(json, "map_hash", view->map_hash, ASSAY_HASH_BYTES);
+	assay__field_hex(json, "recipe_hash", view->recipe_hash, ASSAY_HASH_BYTES);
+	assay__field_hex(json, "network_hash", view->network_hash, ASSAY_HASH_BYTES);
+	assay__field_text(json, "reason", view->reason);
+	assay__field_int(json, "regions_total", view->regions_total);
 	assay__json_key(json, "regions");
 	assay__json_array(json);
 	for (int i = 0; i < view->region_count; i++) {
 		const struct assay_region *region = &view->regions[i];
 
 		assay__json_object(json);
-		put_int(json, "x", region->box.x);
-		put_int(json, "y", region->box.y);
-		put_int(json, "width", region->box.width);
-		put_int(json, "height", region->box.height);
-		put_int(json, "area_px", region->area_px);
-		put_int(json, "peak_x", region->peak_x_px);
-		put_int(json, "peak_y", region->peak_y_px);
-		put_double(json, "peak", region->peak_q8 / 256.0);
-		put_double(json, "mean", region->mean_q8 / 256.0);
+		assay__field_int(json, "x", region->box.x);
+		assay__field_int(json, "y", region->box.y);
+		assay__field_int(json, "width", region->box.width);
+		assay__field_int(json, "height", region->box.height);
+		assay__field_int(json, "area_px", region->area_px);
+		assay__field_int(json, "peak_x", region->peak_x_px);
+		assay__field_int(json, "peak_y", region->peak_y_px);
+		assay__field_double(json, "peak", region->peak_q8 / 256.0);
+		assay__field_double(json, "mean", region->mean_q8 / 256.0);
 		assay__json_object_end(json);
 	}
 	assay__json_array_end(json);
@@ -135,26 +106,26 @@ static void put_view(struct assay__json *json, const struct assay__stored_view *
 static void put_part(struct assay__json *json, const struct assay__stored_part *part)
 {
 	assay__json_object(json);
-	put_int(json, "link", (int64_t)part->link);
-	put_int(json, "sequence", (int64_t)part->sequence);
+	assay__field_int(json, "link", (int64_t)part->link);
+	assay__field_int(json, "sequence", (int64_t)part->sequence);
 	put_time(json, part->wall_us);
-	put_string(json, "station", part->station);
-	put_int(json, "trigger_id", (int64_t)part->trigger_id);
-	put_string(json, "trigger", assay__trigger_name(part->trigger));
-	put_string(json, "code", part->code);
-	put_bool(json, "code_generated", part->code_generated);
-	put_string(json, "operator", part->operator_name[0] ? part->operator_name : NULL);
-	put_string(json, "recipe", part->recipe_name);
-	put_int(json, "latency_us", part->verdict_us - part->trigger_us);
-	put_int(json, "picture_us", part->picture_us ? part->picture_us - part->trigger_us : 0);
-	put_int(json, "deadline_us", part->deadline_us - part->trigger_us);
-	put_string(json, "verdict", assay_verdict_name(part->verdict));
-	put_string(json, "fault", fault_or_null(part->fault));
-	put_string(json, "reason", part->reason);
-	put_bool(json, "challenge", part->challenge);
-	put_double(json, "score", part->score_q8 / 256.0);
-	put_double(json, "threshold", part->threshold_q8 / 256.0);
-	put_double(json, "p_value", part->p_value);
+	assay__field_text(json, "station", part->station);
+	assay__field_int(json, "trigger_id", (int64_t)part->trigger_id);
+	assay__field_text(json, "trigger", assay__trigger_name(part->trigger));
+	assay__field_text(json, "code", part->code);
+	assay__field_bool(json, "code_generated", part->code_generated);
+	assay__field_text(json, "operator", part->operator_name[0] ? part->operator_name : NULL);
+	assay__field_text(json, "recipe", part->recipe_name);
+	assay__field_int(json, "latency_us", part->verdict_us - part->trigger_us);
+	assay__field_int(json, "picture_us", part->picture_us ? part->picture_us - part->trigger_us : 0);
+	assay__field_int(json, "deadline_us", part->deadline_us - part->trigger_us);
+	assay__field_text(json, "verdict", assay_verdict_name(part->verdict));
+	assay__field_text(json, "fault", fault_or_null(part->fault));
+	assay__field_text(json, "reason", part->reason);
+	assay__field_bool(json, "challenge", part->challenge);
+	assay__field_double(json, "score", part->score_q8 / 256.0);
+	assay__field_double(json, "threshold", part->threshold_q8 / 256.0);
+	assay__field_double(json, "p_value", part->p_value);
 	assay__json_key(json, "views");
 	assay__json_array(json);
 	for (int i = 0; i < part->view_count; i++)
@@ -309,10 +280,10 @@ static int replay(void *ctx, uint64_t sequence, struct assay__json *json, struct
 	}
 	if (!rc) {
 		assay__json_object(json);
-		put_int(json, "sequence", (int64_t)sequence);
-		put_string(json, "outcome", names[replayed.outcome]);
-		put_int(json, "views", replayed.views);
-		put_string(json, "text", replayed.text);
+		assay__field_int(json, "sequence", (int64_t)sequence);
+		assay__field_text(json, "outcome", names[replayed.outcome]);
+		assay__field_int(json, "views", replayed.views);
+		assay__field_text(json, "text", replayed.text);
 		assay__json_object_end(json);
 	}
 	free(part);

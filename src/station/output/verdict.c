@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/json_field.h"
 #include "station/output/output_common.h"
 
 static void copy_text(char *out, size_t size, const char *text)
@@ -98,24 +99,6 @@ static void put_time(struct assay__json *json, int64_t wall_us)
 	assay__json_string(json, text);
 }
 
-static void put_score(struct assay__json *json, const char *key, uint32_t value_q8)
-{
-	assay__json_key(json, key);
-	assay__json_double(json, value_q8 / 256.0);
-}
-
-static void put_text(struct assay__json *json, const char *key, const char *value)
-{
-	assay__json_key(json, key);
-	assay__json_string(json, value);
-}
-
-static void put_int(struct assay__json *json, const char *key, int64_t value)
-{
-	assay__json_key(json, key);
-	assay__json_int(json, value);
-}
-
 static void put_regions(const struct assay__verdict *verdict, struct assay__json *json)
 {
 	assay__json_key(json, "regions");
@@ -123,13 +106,13 @@ static void put_regions(const struct assay__verdict *verdict, struct assay__json
 	for (int i = 0; i < verdict->region_count; i++) {
 		const struct assay_region *region = &verdict->regions[i].region;
 		assay__json_object(json);
-		put_text(json, "camera", verdict->views[verdict->regions[i].view].camera);
-		put_int(json, "x", region->box.x);
-		put_int(json, "y", region->box.y);
-		put_int(json, "width", region->box.width);
-		put_int(json, "height", region->box.height);
-		put_int(json, "area_px", region->area_px);
-		put_score(json, "score", region->peak_q8);
+		assay__field_text(json, "camera", verdict->views[verdict->regions[i].view].camera);
+		assay__field_int(json, "x", region->box.x);
+		assay__field_int(json, "y", region->box.y);
+		assay__field_int(json, "width", region->box.width);
+		assay__field_int(json, "height", region->box.height);
+		assay__field_int(json, "area_px", region->area_px);
+		assay__field_q8(json, "score", region->peak_q8);
 		assay__json_object_end(json);
 	}
 	assay__json_array_end(json);
@@ -141,12 +124,12 @@ static void put_views(const struct assay__verdict *verdict, struct assay__json *
 	assay__json_array(json);
 	for (int i = 0; i < verdict->view_count; i++) {
 		assay__json_object(json);
-		put_text(json, "camera", verdict->views[i].camera);
-		put_text(json, "verdict", assay_verdict_name(verdict->views[i].verdict));
-		put_text(json, "fault", assay__fault_name(verdict->views[i].fault));
-		put_score(json, "score", verdict->views[i].score_q8);
-		put_score(json, "threshold", verdict->views[i].threshold_q8);
-		put_int(json, "region_count", verdict->views[i].regions_total);
+		assay__field_text(json, "camera", verdict->views[i].camera);
+		assay__field_text(json, "verdict", assay_verdict_name(verdict->views[i].verdict));
+		assay__field_text(json, "fault", assay__fault_name(verdict->views[i].fault));
+		assay__field_q8(json, "score", verdict->views[i].score_q8);
+		assay__field_q8(json, "threshold", verdict->views[i].threshold_q8);
+		assay__field_int(json, "region_count", verdict->views[i].regions_total);
 		assay__json_object_end(json);
 	}
 	assay__json_array_end(json);
@@ -155,29 +138,29 @@ static void put_views(const struct assay__verdict *verdict, struct assay__json *
 void assay__verdict_json(const struct assay__verdict *verdict, const char *station, struct assay__json *json)
 {
 	assay__json_object(json);
-	put_int(json, "schema", 1);
-	put_text(json, "station", station);
+	assay__field_int(json, "schema", 1);
+	assay__field_text(json, "station", station);
 	assay__json_key(json, "sequence");
 	assay__json_uint(json, verdict->sequence);
 	assay__json_key(json, "trigger_id");
 	assay__json_uint(json, verdict->trigger_id);
-	put_text(json, "trigger", assay__trigger_name(verdict->trigger));
+	assay__field_text(json, "trigger", assay__trigger_name(verdict->trigger));
 	assay__json_key(json, "time");
 	put_time(json, verdict->wall_us);
-	put_int(json, "latency_us", verdict->latency_us);
-	put_text(json, "verdict", assay_verdict_name(verdict->verdict));
-	put_text(json, "fault", assay__fault_name(verdict->fault));
-	put_text(json, "reason", verdict->reason);
-	put_text(json, "code", verdict->code);
+	assay__field_int(json, "latency_us", verdict->latency_us);
+	assay__field_text(json, "verdict", assay_verdict_name(verdict->verdict));
+	assay__field_text(json, "fault", assay__fault_name(verdict->fault));
+	assay__field_text(json, "reason", verdict->reason);
+	assay__field_text(json, "code", verdict->code);
 	assay__json_key(json, "code_generated");
 	assay__json_bool(json, verdict->code_generated);
-	put_text(json, "recipe", verdict->recipe_name);
-	put_text(json, "operator", verdict->operator_name);
+	assay__field_text(json, "recipe", verdict->recipe_name);
+	assay__field_text(json, "operator", verdict->operator_name);
 	assay__json_key(json, "challenge");
 	assay__json_bool(json, verdict->challenge);
-	put_score(json, "score", verdict->score_q8);
-	put_score(json, "threshold", verdict->threshold_q8);
-	put_int(json, "region_count", verdict->regions_total);
+	assay__field_q8(json, "score", verdict->score_q8);
+	assay__field_q8(json, "threshold", verdict->threshold_q8);
+	assay__field_int(json, "region_count", verdict->regions_total);
 	put_regions(verdict, json);
 	put_views(verdict, json);
 	assay__json_key(json, "recorded");
