@@ -89,7 +89,10 @@ int posix_memalign(void **out, size_t alignment, size_t size)
 	return 0;
 }
 
-/* Counts while COUNTED parts pass, after WARM others. The lines `rest` are of the configuration. */
+/*
+ * Counts while COUNTED parts pass, after WARM others. The lines `rest` are of the configuration. The real record copies a part in the
+ * thread of the shelf, within the memory it was given (record.c); all else of that thread is held to zero with the audit.
+ */
 static void run(const char *rest, const struct assay__archive_ops *archive)
 {
 	char yaml[2048];
@@ -113,12 +116,13 @@ static void run(const char *rest, const struct assay__archive_ops *archive)
 	assert_int_equal(by_timer, 0);
 	assert_int_equal(by_worker, 0);
 	assert_int_equal(by_deadline, 0);
-	assert_int_equal(by_shelf, 0);
+	if (archive)
+		assert_int_equal(by_shelf, 0);
 	assert_int_equal(by_vitals, 0);
 }
 
 /* A picture is a trigger; the record only counts, so that nobody else takes memory either. */
-static void test_free(void **state)
+static void test_runs_free(void **state)
 {
 	(void)state;
 	run("triggers:\n  - type: free\ncameras:\n  - {name: top, type: virtual, prerender: 20, defects: 10%, rate_hz: 300}\n",
@@ -154,7 +158,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_counter),
-		cmocka_unit_test(test_free),
+		cmocka_unit_test(test_runs_free),
 		cmocka_unit_test(test_asked),
 	};
 

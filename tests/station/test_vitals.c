@@ -49,19 +49,12 @@ static void test_moved(void **state)
 	cursor = 0;
 	await(&bench, &cursor, "vitals_warning", text);
 	assert_non_null(strstr(text, "the camera moved"));
-	/* And when people say that this is how it is to be, it is. */
-	assay__station_vitals_renew(bench.station, 0);
-	await(&bench, &cursor, "vitals", text);
-	assert_non_null(strstr(text, "anew"));
-	await(&bench, &cursor, "vitals", text);
-	assert_non_null(strstr(text, "reference measured from 40 good parts"));
-	assay__station_vitals(bench.station, 0, &vitals);
-	assert_true(vitals.learned && vitals.cause == ASSAY__VITAL_FINE);
 	bench_close(&bench);
 }
 
 static void test_back(void **state)
 {
+	struct assay__vitals_state vitals;
 	char text[ASSAY__EVENT_TEXT_MAX];
 	struct bench bench = bench_open(LINE CAMERA ", dim: 20%}\n", &audit_ops);
 	uint64_t cursor = 0;
@@ -80,6 +73,14 @@ static void test_back(void **state)
 	assert_non_null(strstr(text, "damaged"));
 	await(&bench, &cursor, "vitals", text);
 	assert_non_null(strstr(text, "reference measured from 40 good parts"));
+	/* And people may say that how it is now is how it is to be. */
+	assay__station_vitals_renew(bench.station, 0);
+	await(&bench, &cursor, "vitals", text);
+	assert_non_null(strstr(text, "anew"));
+	await(&bench, &cursor, "vitals", text);
+	assert_non_null(strstr(text, "reference measured from 40 good parts"));
+	assay__station_vitals(bench.station, 0, &vitals);
+	assert_true(vitals.learned && vitals.cause == ASSAY__VITAL_FINE);
 	bench_close(&bench);
 }
 
