@@ -44,7 +44,7 @@ install -m 644 "$source/packaging/deb/copyright" "$doc/copyright"
 for page in "$source"/docs/*.md; do
 	install -m 644 "$page" "$doc/"
 done
-install -m 644 "$source"/models/*.md "$doc/" 2>/dev/null || :
+install -m 644 "$source/models/README.md" "$doc/models.md"
 {
 	echo "assay ($version) unstable; urgency=medium"
 	echo
