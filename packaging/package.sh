@@ -15,9 +15,13 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$source" log -1 --format=%ct 2>
 export SOURCE_DATE_EPOCH LC_ALL=C TZ=UTC
 umask 022
 
+# Where it is built is not to be seen in it: paths of the sources begin at their root.
+mkdir -p "$build"
+seen=$(realpath --relative-to="$build" "$source")
+
 # Debian's own hardening; the prefix is where the package puts things. Rounding is set by the project's flags, which come after.
 if [ ! -f "$build/build.ninja" ]; then
-	CFLAGS="$(dpkg-buildflags --get CFLAGS 2>/dev/null | sed 's/-O2//; s/-g //; s/-ffile-prefix-map=[^ ]*//') $(dpkg-buildflags --get CPPFLAGS)" \
+	CFLAGS="$(dpkg-buildflags --get CFLAGS 2>/dev/null | sed 's/-O2//; s/-g //; s/-ffile-prefix-map=[^ ]*//') $(dpkg-buildflags --get CPPFLAGS) -ffile-prefix-map=$seen/= -ffile-prefix-map=$source/=" \
 		LDFLAGS="$(dpkg-buildflags --get LDFLAGS) -Wl,-z,now" \
 		meson setup "$build" "$source" --prefix=/usr --buildtype=release >&2
 fi
