@@ -75,8 +75,9 @@ static int run(modbus_t *plc, const char *name, int parts, double idle_ms)
 	if (!took)
 		return -1;
 	qsort(took, (size_t)parts, sizeof(*took), by_size);
-	printf("%-26s %6d parts, %d FAULT: ms mean %.2f min %.2f p50 %.2f p99 %.2f p99.9 %.2f max %.2f\n", name, parts, faults,
-		   sum / parts, took[0], took[parts / 2], took[(int)(0.99 * parts)], took[(int)(0.999 * parts)], took[parts - 1]);
+	printf("%-26s %6d parts, %d FAULT: ms mean %.2f min %.2f p50 %.2f p99 %.2f p99.9 %.2f max %.2f\n", name, parts,
+		   faults, sum / parts, took[0], took[parts / 2], took[(int)(0.99 * parts)], took[(int)(0.999 * parts)],
+		   took[parts - 1]);
 	fflush(stdout);
 	free(took);
 	return 0;

@@ -413,8 +413,8 @@ static void check_whole(struct reader *reader)
 
 static void read_root(struct reader *reader)
 {
-	static const char *const sections[] = {"station", "recipes", "cameras", "triggers",
-										   "outputs", "record",	 "http",	"vitals", NULL};
+	static const char *const sections[] = {"station", "recipes", "cameras", "triggers", "outputs",
+										   "record",  "http",	 "vitals",	NULL};
 	const struct assay__option_table record = assay__record_table();
 	struct assay__config *config = reader->config;
 	yaml_node_t *root = yaml_document_get_root_node(reader->document), *node;

@@ -18,8 +18,9 @@ static void tell_shift(const struct assay__vital_watch *watch, char *text, size_
 	assay__vital_watch_read(watch, ASSAY__VITAL_SHIFT_Y, &y);
 	dx = x.now - x.reference;
 	dy = y.now - y.reference;
-	snprintf(text, size, "the camera moved: parts lie %.1f px %s and %.1f px %s than at first (limits %.1f and %.1f px)",
-			 fabs(dx), dx < 0 ? "further left" : "further right", fabs(dy), dy < 0 ? "higher" : "lower", x.limit, y.limit);
+	snprintf(text, size,
+			 "the camera moved: parts lie %.1f px %s and %.1f px %s than at first (limits %.1f and %.1f px)", fabs(dx),
+			 dx < 0 ? "further left" : "further right", fabs(dy), dy < 0 ? "higher" : "lower", x.limit, y.limit);
 }
 
 static void tell_light(const struct assay__vital_watch *watch, char *text, size_t size)
@@ -30,8 +31,8 @@ static void tell_light(const struct assay__vital_watch *watch, char *text, size_
 
 	for (int i = ASSAY__VITAL_LIGHT; i <= ASSAY__VITAL_FALLOFF; i++) {
 		assay__vital_watch_read(watch, (enum assay__vital_measure)i, &r[i]);
-		if (r[i].limit > 0 && fabs(r[i].now - r[i].reference) * r[most].limit >
-								  fabs(r[most].now - r[most].reference) * r[i].limit)
+		if (r[i].limit > 0 &&
+			fabs(r[i].now - r[i].reference) * r[most].limit > fabs(r[most].now - r[most].reference) * r[i].limit)
 			most = i;
 	}
 	change = light->reference > 0 ? 100 * (light->now - light->reference) / light->reference : 0;
@@ -40,13 +41,16 @@ static void tell_light(const struct assay__vital_watch *watch, char *text, size_
 				 change < 0 ? "the lamp ages" : "the lamp changed: there is more light than at first", light->now,
 				 light->reference, change, light->reference > 0 ? 100 * light->limit / light->reference : 0);
 	else if (most == ASSAY__VITAL_CLIPPED)
-		snprintf(text, size, "the lamp changed: %.2f %% of the pixels are clipped, %.2f %% at first (limit %.2f %% more)",
+		snprintf(text, size,
+				 "the lamp changed: %.2f %% of the pixels are clipped, %.2f %% at first (limit %.2f %% more)",
 				 100 * r[most].now, 100 * r[most].reference, 100 * r[most].limit);
 	else if (most == ASSAY__VITAL_FALLOFF)
-		snprintf(text, size, "the lamp ages unevenly: the centre has %.3f times the light of the whole, %.3f at first (limit %.3f)",
+		snprintf(text, size,
+				 "the lamp ages unevenly: the centre has %.3f times the light of the whole, %.3f at first (limit %.3f)",
 				 r[most].now, r[most].reference, r[most].limit);
 	else
-		snprintf(text, size, "the lamp ages unevenly: %s is %.1f %% darker against the other than at first (limit %.1f %%)",
+		snprintf(text, size,
+				 "the lamp ages unevenly: %s is %.1f %% darker against the other than at first (limit %.1f %%)",
 				 most == ASSAY__VITAL_TILT_X ? (r[most].now < r[most].reference ? "the right half" : "the left half")
 											 : (r[most].now < r[most].reference ? "the lower half" : "the upper half"),
 				 200 * fabs(r[most].now - r[most].reference), 200 * r[most].limit);
@@ -58,10 +62,13 @@ static void tell_process(const struct assay__vital_watch *watch, char *text, siz
 
 	assay__vital_watch_read(watch, ASSAY__VITAL_FOCUS, &focus);
 	if (focus.now - focus.reference > focus.limit)
-		snprintf(text, size, "the process changed: parts show more fine structure than at first (%+.1f %%, limit %.1f %%)",
+		snprintf(text, size,
+				 "the process changed: parts show more fine structure than at first (%+.1f %%, limit %.1f %%)",
 				 100 * (focus.now - focus.reference) / focus.reference, 100 * focus.limit / focus.reference);
 	else
-		snprintf(text, size, "the process changed: good parts score %s than before (mean rank %.2f, 0.50 at first; evidence %.0f, limit %.0f)",
+		snprintf(text, size,
+				 "the process changed: good parts score %s than before (mean rank %.2f, 0.50 at first; evidence %.0f, "
+				 "limit %.0f)",
 				 watch->rank < 0.5 ? "higher" : "lower", watch->rank, assay__vital_watch_evidence(watch),
 				 watch->limits.run_length);
 }
@@ -172,7 +179,8 @@ bool assay__vital_reference_read(struct assay__vital_reference *reference, FILE 
 	bool good = read_line(in, line) && !strcmp(line, MAGIC);
 
 	for (int i = 0; i < ASSAY__VITAL_MEASURES && good; i++)
-		good = read_number(in, assay__vital_measure_name((enum assay__vital_measure)i), &r.mean[i]) && read_number(in, "sd", &r.sd[i]) && r.sd[i] >= 0;
+		good = read_number(in, assay__vital_measure_name((enum assay__vital_measure)i), &r.mean[i]) &&
+			   read_number(in, "sd", &r.sd[i]) && r.sd[i] >= 0;
 	good = good && read_number(in, "bin_x_px", &r.bin_x_px) && read_number(in, "bin_y_px", &r.bin_y_px) &&
 		   read_list(in, "columns", r.column_q8, 16, ASSAY__VITAL_BINS, UINT16_MAX, &r.columns) &&
 		   read_list(in, "rows", r.row_q8, 16, ASSAY__VITAL_BINS, UINT16_MAX, &r.rows) &&

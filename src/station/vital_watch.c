@@ -6,11 +6,11 @@
 
 #define SHARE 0.05
 #define DEVIATIONS 6.0
-#define RANK_OUT 0.15  /* the average rank of scores this far from a half is worth a word */
+#define RANK_OUT 0.15 /* the average rank of scores this far from a half is worth a word */
 #define RANK_BACK 0.075
 
 static const char *const measure_names[ASSAY__VITAL_MEASURES] = {"light",	"clipped", "tilt_x",  "tilt_y",
-																  "falloff", "focus",	"shift_x", "shift_y"};
+																 "falloff", "focus",   "shift_x", "shift_y"};
 static const char *const cause_names[ASSAY__VITAL_CAUSES] = {"fine", "camera", "focus", "lamp", "process"};
 static const double bets[ASSAY__VITAL_BETS] = {-1.9, -1.4, -0.9, -0.4, 0.4, 0.9, 1.4, 1.9};
 
@@ -65,8 +65,8 @@ bool assay__vital_watch_wants(struct assay__vital_watch *watch, enum assay_verdi
 	return verdict == ASSAY_PASS || (watch->learned && watch->fails >= ASSAY__VITAL_FAILS);
 }
 
-static void values_of(struct assay__vital_watch *watch, const struct assay__vital *vital, const struct assay_rect_px *area,
-					  double values[ASSAY__VITAL_MEASURES])
+static void values_of(struct assay__vital_watch *watch, const struct assay__vital *vital,
+					  const struct assay_rect_px *area, double values[ASSAY__VITAL_MEASURES])
 {
 	struct assay__vital_reference *reference = &watch->reference;
 	const uint32_t *q = vital->quadrant_q8;
@@ -241,7 +241,7 @@ static enum assay__vital_cause find(const struct assay__vital_watch *watch)
 		return ASSAY__VITAL_LAMP;
 	if (watch->told == ASSAY__VITAL_PROCESS)
 		return fabs(watch->rank - 0.5) > RANK_BACK || excess(watch, ASSAY__VITAL_FOCUS) > 0.5 ? ASSAY__VITAL_PROCESS
-																							   : ASSAY__VITAL_FINE;
+																							  : ASSAY__VITAL_FINE;
 	/* Scores follow camera and light: while one of those is on its way out they say nothing about the process. */
 	if (worst(watch, ASSAY__VITAL_LIGHT, ASSAY__VITAL_FALLOFF) > 0.5 ||
 		worst(watch, ASSAY__VITAL_SHIFT_X, ASSAY__VITAL_SHIFT_Y) > 0.5 || excess(watch, ASSAY__VITAL_FOCUS) < -0.5)
@@ -259,7 +259,8 @@ bool assay__vital_watch_add(struct assay__vital_watch *watch, const struct assay
 	int score = score_class(score_q8);
 
 	/* Pictures of another size have nothing to compare. */
-	if (watch->reference.columns && (watch->reference.columns != vital->columns || watch->reference.rows != vital->rows))
+	if (watch->reference.columns &&
+		(watch->reference.columns != vital->columns || watch->reference.rows != vital->rows))
 		return false;
 	values_of(watch, vital, area, values);
 	if (!watch->learned) {

@@ -53,13 +53,13 @@ const char *assay__vital_measure_name(enum assay__vital_measure measure);
 const char *assay__vital_cause_name(enum assay__vital_cause cause);
 
 struct assay__vital_limits {
-	int parts;			/**< of the reference, 20..1000 */
-	double light;		/**< tolerated change of the mean brightness, as a share of it */
-	double clipped;		/**< of the share of clipped pixels */
-	double tilt;		/**< of the light between opposite halves, as a share of their sum; and of centre over borders */
-	double focus;		/**< of the sharpness, as a share of it */
+	int parts;		/**< of the reference, 20..1000 */
+	double light;	/**< tolerated change of the mean brightness, as a share of it */
+	double clipped; /**< of the share of clipped pixels */
+	double tilt;	/**< of the light between opposite halves, as a share of their sum; and of centre over borders */
+	double focus;	/**< of the sharpness, as a share of it */
 	double shift_px;
-	double run_length;	/**< good parts between false alarms of the process, on average */
+	double run_length; /**< good parts between false alarms of the process, on average */
 };
 
 /** What was measured when all was well. */
@@ -69,7 +69,7 @@ struct assay__vital_reference {
 	double bin_x_px, bin_y_px;
 	int columns, rows;
 	uint16_t column_q8[ASSAY__VITAL_BINS], row_q8[ASSAY__VITAL_BINS]; /**< of its first part: where shifts count from */
-	uint16_t scores[ASSAY__VITAL_PARTS_MOST];						   /**< classes */
+	uint16_t scores[ASSAY__VITAL_PARTS_MOST];						  /**< classes */
 };
 
 struct assay__vital_watch {

@@ -85,7 +85,7 @@ static const struct assay__option options[] = {
 };
 
 const struct assay__option_table assay__vitals_table = {options, (int)(sizeof(options) / sizeof(options[0])),
-														 sizeof(struct assay__vitals_settings)};
+														sizeof(struct assay__vitals_settings)};
 
 struct patient {
 	bool used;
@@ -114,7 +114,8 @@ struct assay__vitals {
 };
 
 /* Where a reference is kept between runs: a lamp that aged overnight has aged. False: nowhere. */
-static bool path_of(const struct assay__vitals *vitals, int camera, const struct patient *patient, char path[PATH_CHARS])
+static bool path_of(const struct assay__vitals *vitals, int camera, const struct patient *patient,
+					char path[PATH_CHARS])
 {
 	const struct assay__config *config = vitals->pipeline->config;
 	char name[ASSAY__NAME_CHARS];
@@ -125,9 +126,9 @@ static bool path_of(const struct assay__vitals *vitals, int camera, const struct
 	for (char *c = name; *c; c++)
 		if (*c == '/' || *c == '.')
 			*c = '_';
-	return snprintf(path, PATH_CHARS, "%s/vitals/%s-%02x%02x%02x%02x%02x%02x%02x%02x.txt", config->station.state_dir, name,
-					patient->recipe[0], patient->recipe[1], patient->recipe[2], patient->recipe[3], patient->recipe[4],
-					patient->recipe[5], patient->recipe[6], patient->recipe[7]) < PATH_CHARS;
+	return snprintf(path, PATH_CHARS, "%s/vitals/%s-%02x%02x%02x%02x%02x%02x%02x%02x.txt", config->station.state_dir,
+					name, patient->recipe[0], patient->recipe[1], patient->recipe[2], patient->recipe[3],
+					patient->recipe[4], patient->recipe[5], patient->recipe[6], patient->recipe[7]) < PATH_CHARS;
 }
 
 static void save(struct assay__vitals *vitals, int camera, const struct patient *patient)
@@ -151,9 +152,10 @@ static void save(struct assay__vitals *vitals, int camera, const struct patient 
 	}
 	if (!good) {
 		unlink(beside);
-		assay__pipeline_event(vitals->pipeline, "vitals",
-							  "camera %s: the reference could not be kept and will be measured again after a restart: %s",
-							  vitals->pipeline->cameras[camera].item->name, strerror(errno));
+		assay__pipeline_event(
+			vitals->pipeline, "vitals",
+			"camera %s: the reference could not be kept and will be measured again after a restart: %s",
+			vitals->pipeline->cameras[camera].item->name, strerror(errno));
 	}
 }
 
@@ -166,7 +168,8 @@ static void load(struct assay__vitals *vitals, int camera, struct patient *patie
 	if (!in)
 		return;
 	if (!assay__vital_reference_read(&reference, in))
-		assay__pipeline_event(vitals->pipeline, "vitals", "camera %s: the reference kept is damaged and is measured anew",
+		assay__pipeline_event(vitals->pipeline, "vitals",
+							  "camera %s: the reference kept is damaged and is measured anew",
 							  vitals->pipeline->cameras[camera].item->name);
 	else
 		assay__vital_watch_resume(&patient->watch, &vitals->limits, &reference);
@@ -243,8 +246,7 @@ static void measure(struct assay__vitals *vitals, const struct assay__part *part
 							  vitals->limits.parts);
 	}
 	if (changed)
-		assay__pipeline_event(vitals->pipeline, told ? "vitals_warning" : "vitals_clear", "camera %s: %s", name,
-							  text);
+		assay__pipeline_event(vitals->pipeline, told ? "vitals_warning" : "vitals_clear", "camera %s: %s", name, text);
 }
 
 static void *vitals_main(void *arg)

@@ -72,8 +72,7 @@ static void halve(const struct assay_image *image, const struct assay_rect_px *a
 	out->height = area->height / 2;
 	out->clipped = 0;
 	for (int y = 0; y < out->height; y++) {
-		const uint8_t *above =
-			image->pixels + (size_t)(area->y + 2 * y) * image->stride_bytes + (size_t)area->x * step;
+		const uint8_t *above = image->pixels + (size_t)(area->y + 2 * y) * image->stride_bytes + (size_t)area->x * step;
 		const uint8_t *below = above + image->stride_bytes;
 		uint16_t *row = out->luma + (size_t)y * (size_t)out->width;
 
@@ -115,7 +114,8 @@ static uint32_t sharpness_q16(const struct halved *half)
 	for (int y = FAR; y < half->height; y++) {
 		const uint16_t *row = half->luma + (size_t)y * (size_t)half->width;
 
-		near += energy(row + FAR, row + FAR - 1, half->width - FAR) + energy(row + FAR, row + FAR - half->width, half->width - FAR);
+		near += energy(row + FAR, row + FAR - 1, half->width - FAR) +
+				energy(row + FAR, row + FAR - half->width, half->width - FAR);
 		far += energy(row + FAR, row, half->width - FAR) +
 			   energy(row + FAR, row + FAR - FAR * half->width, half->width - FAR);
 	}
@@ -188,7 +188,8 @@ bool assay__vital_measure(const struct assay_image *image, const struct assay_re
 	halve(image, area, white, &half);
 	memset(out, 0, sizeof(*out));
 	means(&half, out);
-	out->clipped_ppm = (uint32_t)((uint64_t)half.clipped * 1000000u / (4 * (uint64_t)half.width * (uint64_t)half.height));
+	out->clipped_ppm =
+		(uint32_t)((uint64_t)half.clipped * 1000000u / (4 * (uint64_t)half.width * (uint64_t)half.height));
 	out->sharp_q16 = sharpness_q16(&half);
 	return true;
 }

@@ -21,9 +21,9 @@ struct assay__vital {
 	 * Focusing, IJCV 1, 1987).
 	 */
 	uint32_t sharp_q16;
-	int columns, rows;							/**< bins in use below: 128, or half the side if that is less */
+	int columns, rows;					   /**< bins in use below: 128, or half the side if that is less */
 	uint16_t column_q8[ASSAY__VITAL_BINS]; /**< mean of each of `columns` upright strips, left to right */
-	uint16_t row_q8[ASSAY__VITAL_BINS];	/**< mean of each of `rows` level strips, top to bottom */
+	uint16_t row_q8[ASSAY__VITAL_BINS];	   /**< mean of each of `rows` level strips, top to bottom */
 };
 
 /** Bytes of scratch for an area of this size. */

@@ -110,8 +110,8 @@ static void run(const char *rest, const struct assay__archive_ops *archive)
 	wait_answered(bench.station, WARM + COUNTED);
 	atomic_store(&counting, false);
 	bench_close(&bench);
-	print_message("%d parts: camera %d, timer %d, worker %d, deadline %d, shelf %d, vitals %d, others %d\n", COUNTED, by_camera,
-				  by_timer, by_worker, by_deadline, by_shelf, by_vitals, by_others);
+	print_message("%d parts: camera %d, timer %d, worker %d, deadline %d, shelf %d, vitals %d, others %d\n", COUNTED,
+				  by_camera, by_timer, by_worker, by_deadline, by_shelf, by_vitals, by_others);
 	assert_int_equal(by_camera, 0);
 	assert_int_equal(by_timer, 0);
 	assert_int_equal(by_worker, 0);
@@ -125,7 +125,8 @@ static void run(const char *rest, const struct assay__archive_ops *archive)
 static void test_runs_free(void **state)
 {
 	(void)state;
-	run("triggers:\n  - type: free\ncameras:\n  - {name: top, type: virtual, prerender: 20, defects: 10%, rate_hz: 300}\n",
+	run("triggers:\n  - type: free\ncameras:\n  - {name: top, type: virtual, prerender: 20, defects: 10%, rate_hz: "
+		"300}\n",
 		&audit_ops);
 	assert_int_equal(by_others, 0);
 }

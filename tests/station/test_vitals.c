@@ -65,7 +65,8 @@ static void test_back(void **state)
 	assert_non_null(strstr(text, "the lamp ages: mean brightness"));
 	bench_close(&bench);
 	/* A damaged reference is told of and measured anew. */
-	snprintf(text, sizeof(text), "for f in %s/vitals-state/vitals/*; do head -c 300 $f >$f.cut; mv $f.cut $f; done", room);
+	snprintf(text, sizeof(text), "for f in %s/vitals-state/vitals/*; do head -c 300 $f >$f.cut; mv $f.cut $f; done",
+			 room);
 	assert_int_equal(system(text), 0);
 	bench = bench_open(LINE CAMERA "}\n", &audit_ops);
 	cursor = 0;
@@ -87,9 +88,10 @@ static void test_back(void **state)
 static void test_off(void **state)
 {
 	struct assay__vitals_state vitals;
-	struct bench bench = bench_open("station: {deadline_ms: 10000, keep_record: no}\nrecipes:\n  - {name: quick, file: quick.assay}\n"
-									"triggers:\n  - type: free\nvitals: {watch: no}\n" CAMERA "}\n",
-									&audit_ops);
+	struct bench bench =
+		bench_open("station: {deadline_ms: 10000, keep_record: no}\nrecipes:\n  - {name: quick, file: quick.assay}\n"
+				   "triggers:\n  - type: free\nvitals: {watch: no}\n" CAMERA "}\n",
+				   &audit_ops);
 
 	(void)state;
 	wait_answered(bench.station, 20);

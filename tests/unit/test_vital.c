@@ -17,13 +17,8 @@
 #define SIDE_PX 128
 #define REFERENCE 100
 
-static const struct assay__vital_limits limits = {.parts = REFERENCE,
-												   .light = 0.05,
-												   .clipped = 0.005,
-												   .tilt = 0.02,
-												   .focus = 0.05,
-												   .shift_px = 2,
-												   .run_length = 1e6};
+static const struct assay__vital_limits limits = {
+	.parts = REFERENCE, .light = 0.05, .clipped = 0.005, .tilt = 0.02, .focus = 0.05, .shift_px = 2, .run_length = 1e6};
 static const struct assay_rect_px whole = {0, 0, SIDE_PX, SIDE_PX};
 
 /* A line of pictures, and scores that are even between 8 and 12 and know nothing of the pictures. */
@@ -300,8 +295,8 @@ static void test_shift(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_measure), cmocka_unit_test(test_shift),		 cmocka_unit_test(test_wants),
-		cmocka_unit_test(test_causes),	cmocka_unit_test(test_undisturbed),	 cmocka_unit_test(test_false_alarms),
+		cmocka_unit_test(test_measure),	  cmocka_unit_test(test_shift),		  cmocka_unit_test(test_wants),
+		cmocka_unit_test(test_causes),	  cmocka_unit_test(test_undisturbed), cmocka_unit_test(test_false_alarms),
 		cmocka_unit_test(test_reference),
 	};
 

@@ -260,8 +260,9 @@ static int check_options(struct assay__virtual_options *o, struct assay_error *e
 	if (!(u->dim < 1 && u->dim >= -4 && u->lean >= -1 && u->lean <= 1 && u->blur_px >= 0 && u->blur_px <= 16 &&
 		  u->rough >= 0 && u->rough <= 4 && u->shift_x_px > -4096 && u->shift_x_px < 4096 && u->shift_y_px > -4096 &&
 		  u->shift_y_px < 4096))
-		return assay__fail(error, ASSAY_E_ARGUMENT, -1,
-						   "upset of a virtual line: dim is -4..1, lean -1..1, blur 0..16, rough 0..4, shifts below 4096");
+		return assay__fail(
+			error, ASSAY_E_ARGUMENT, -1,
+			"upset of a virtual line: dim is -4..1, lean -1..1, blur 0..16, rough 0..4, shifts below 4096");
 	if (!(o->severity_low >= 0 && o->severity_low <= o->severity_high && o->severity_high <= 1))
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1,
 						   "severities %g..%g were asked for; 0 <= low <= high <= 1 is needed", o->severity_low,

@@ -34,8 +34,8 @@ struct assay__virtual_upset {
 	uint64_t from; /**< first part concerned */
 	uint64_t over; /**< parts until the full amount, growing evenly; 0: at once */
 	double dim;	   /**< share of the light lost, below 1; negative: more light */
-	double lean;   /**< of the light from left to right: -1..1, 0.1: a tenth less at the left border, more at the right */
-	double blur_px; /**< 0..16, standard deviation of the surplus blur */
+	double lean; /**< of the light from left to right: -1..1, 0.1: a tenth less at the left border, more at the right */
+	double blur_px;				   /**< 0..16, standard deviation of the surplus blur */
 	double shift_x_px, shift_y_px; /**< the part lies further right and lower */
 	double rough;				   /**< 0..4: surplus of the cast skin's roughness: another process */
 };
