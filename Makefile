@@ -5,11 +5,14 @@ PREFIX ?= /usr/local
 DEMO ?= demo
 FUZZ_SECONDS ?= 30
 
-.PHONY: all build demo test bench lint install package clean deps deps-test models
+.PHONY: all build demo test bench lint install package clean deps deps-package deps-test models
 all: build
 
 deps:
 	@sh packaging/deps.sh build
+
+deps-package:
+	@sh packaging/deps.sh build package
 
 deps-test:
 	@sh packaging/deps.sh build test
@@ -36,7 +39,7 @@ install: build
 	meson install -C $(BUILD) --no-rebuild
 
 # build-package/assay_VERSION_ARCHITECTURE.deb, from a build of its own with Debian's flags
-package: deps
+package: deps-package
 	@sh packaging/package.sh $(BUILD)-package/build $(BUILD)-package
 
 clean:

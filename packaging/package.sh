@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A .deb of the program: package.sh BUILD OUT. BUILD is a release build that this makes if it is not there. The same sources, compiler and
 # SOURCE_DATE_EPOCH (default: the last commit) give the same bytes. Prints the path of the package.
+# ASSAY_NO_BUILD: BUILD is as it is to be.
 set -eu
 [ $# = 2 ] || { echo "usage: package.sh BUILD OUT" >&2; exit 64; }
 for tool in dpkg-deb dpkg-shlibdeps dpkg-architecture meson ninja; do
@@ -25,7 +26,7 @@ if [ ! -f "$build/build.ninja" ]; then
 		LDFLAGS="$(dpkg-buildflags --get LDFLAGS) -Wl,-z,now" \
 		meson setup "$build" "$source" --prefix=/usr --buildtype=release >&2
 fi
-ninja -C "$build" ${ASSAY_NINJA_FLAGS:-} assay >&2
+[ -n "${ASSAY_NO_BUILD:-}" ] || ninja -C "$build" ${ASSAY_NINJA_FLAGS:-} assay >&2
 build=$(cd "$build" && pwd)
 
 version=$("$build/assay" --version | sed -n '1s/^assay \([0-9][0-9.a-z~+-]*\).*/\1/p')
