@@ -110,18 +110,18 @@ static const char
 							P("parts", LIST(REF("PartLine"))) "," P("next", "{\"type\":[\"integer\",\"null\"]}"))},
 					{"Region",
 					 OBJECT("\"x\",\"y\",\"width\",\"height\"",
-							P("x", INTEGER) "," P("y", INTEGER) "," P("width", INTEGER) "," P("height", INTEGER) "," P("area_px", INTEGER) "," P("peak_x", INTEGER) "," P("peak_y", INTEGER) "," P("peak", NUMBER) "," P(
+							P("x", INTEGER) "," P("y", INTEGER) "," P("width", INTEGER) "," P("height", INTEGER) "," P("area_px", INTEGER) "," P("length_px", INTEGER) "," P("length_mm", NUMBER) "," P("zone", STRING_OR_NULL) "," P("kind", STRING_OR_NULL) "," P("counts", BOOLEAN) "," P("peak_x", INTEGER) "," P("peak_y", INTEGER) "," P("peak", NUMBER) "," P(
 								"mean", NUMBER))},
 					{"View", OBJECT(
 								 "\"camera\",\"verdict\"", P("camera", STRING) "," P("camera_frame_id", INTEGER) "," P("width_px", INTEGER) "," P("height_px", INTEGER) "," P("channels", INTEGER) "," P("depth_bits",
 																																																		 INTEGER) "," P("image_hash", HEX) "," P("keep", STRING) "," P("image", STRING) "," P("judged", BOOLEAN) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("score", NUMBER) "," P("threshold", NUMBER) "," P("p_value", NUMBER) "," P("grid_width", INTEGER) "," P("grid_height",
-																																																																																																																						INTEGER) "," P("map_hash", HEX) "," P("recipe_hash", HEX) "," P("network_hash", HEX) "," P("reason", STRING) "," P("regions_total", INTEGER) "," P("regions",
+																																																																																																																						INTEGER) "," P("map_hash", HEX) "," P("recipe_hash", HEX) "," P("network_hash", HEX) "," P("reason", STRING) "," P("regions_total", INTEGER) "," P("regions_counted", INTEGER) "," P("mm_per_px", NUMBER) "," P("regions",
 																																																																																																																																																										   LIST(REF(
 																																																																																																																																																											   "Region"))))},
 					{"Part", OBJECT(
 								 "\"sequence\",\"time\",\"verdict\",\"views\"", P("link", INTEGER) "," P("sequence",
 																										 INTEGER) "," P("time", STRING) "," P("station", STRING) "," P("trigger_id", INTEGER) "," P("trigger", STRING) "," P("code",
-																																																							 STRING) "," P("code_generated", BOOLEAN) "," P("operator", STRING_OR_NULL) "," P("recipe",
+																																																							 STRING) "," P("code_generated", BOOLEAN) "," P("code_state", STRING) "," P("code_symbology", STRING_OR_NULL) "," P("operator", STRING_OR_NULL) "," P("recipe",
 																																																																											  STRING) "," P("latency_us", INTEGER) "," P("picture_us",
 																																																																																						 INTEGER) "," P("deadline_us",
 																																																																																										INTEGER) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("reason",

@@ -212,7 +212,7 @@ int assay__query_events(struct assay__reader *reader, uint64_t *cursor, struct a
 	sqlite3_stmt *statement = NULL;
 	int found = 0, code;
 	const char *bad = NULL;
-	assay__columns_list(&assay__table_events, "", columns);
+	assay__columns_list(&assay__table_events, "", ASSAY__STORED_FORM, columns);
 	snprintf(sql, sizeof(sql), "SELECT %s FROM events WHERE link < ? ORDER BY link DESC LIMIT ?", columns);
 	int rc = assay__database_prepare(reader->db, sql, &statement, error);
 	if (rc)

@@ -26,7 +26,7 @@ static int prepare_insert(sqlite3 *db, const struct assay__table *table, const c
 						  const char *after, int after_count, sqlite3_stmt **out, struct assay_error *error)
 {
 	char columns[ASSAY__SQL_CHARS], sql[2 * ASSAY__SQL_CHARS];
-	assay__columns_list(table, "", columns);
+	assay__columns_list(table, "", ASSAY__STORED_FORM, columns);
 	int used = snprintf(sql, sizeof(sql), "INSERT INTO %s(%s%s%s) VALUES(?", table->name, before, columns, after);
 	for (int i = 1; i < before_count + table->count + after_count; i++)
 		used += snprintf(sql + used, sizeof(sql) - (size_t)used, ", ?");

@@ -363,7 +363,7 @@ static int prepare(struct assay__audit *audit, struct assay_error *error)
 {
 	char columns[ASSAY__SQL_CHARS], sql[ASSAY__SQL_CHARS + 128];
 	int rc = assay__part_reader_open(audit->db, &audit->reader, error);
-	assay__columns_list(&assay__table_events, "", columns);
+	assay__columns_list(&assay__table_events, "", ASSAY__STORED_FORM, columns);
 	snprintf(sql, sizeof(sql), "SELECT %s, prev_hash, hash FROM events ORDER BY link", columns);
 	if (rc == 0)
 		rc = assay__database_prepare(audit->db, sql, &audit->events, error);
