@@ -88,22 +88,25 @@ void assay__answer_give(struct assay__pipeline *pipeline, struct assay__frame *f
 void assay__answer_conclude(struct assay__pipeline *pipeline, struct assay__frame *frame)
 {
 	struct assay__part *part = &frame->part;
-	bool mine;
+	bool mine, judged_in_time;
 
 	assay__part_judge(part);
 	pthread_mutex_lock(&pipeline->lock);
 	mine = !frame->claimed;
+	judged_in_time = frame->unread;
 	frame->claimed = true;
 	pipeline->in_flight--;
-	if (mine)
+	if (mine) {
+		assay__naming_settle(pipeline, frame, part);
 		assay__answer_count(pipeline, part);
-	else
+	} else if (!judged_in_time) {
 		pipeline->stats.late_dropped++;
+	}
 	pthread_cond_broadcast(&pipeline->idle_cond);
 	pthread_mutex_unlock(&pipeline->lock);
 	if (mine)
 		assay__answer_give(pipeline, frame, part);
-	else
+	else if (!judged_in_time)
 		assay__log(ASSAY__LOG_WARNING, "late", "sequence=%llu would_be=%s after_ms=%lld",
 				   (unsigned long long)part->sequence, assay_verdict_name(part->verdict),
 				   (long long)(assay__clock_us() - part->trigger_us) / 1000);
@@ -145,6 +148,15 @@ static void fill_late(struct assay__pipeline *pipeline, struct assay__frame *fra
 				 pipeline->config->station.deadline_ms);
 }
 
+/* The answer of a part that is judged and whose code is still being looked for. With the lock. */
+static void fill_unread(struct assay__pipeline *pipeline, struct assay__frame *frame)
+{
+	frame->unread = true;
+	frame->late = frame->part;
+	assay__part_judge(&frame->late);
+	assay__naming_late(pipeline, &frame->late);
+}
+
 /* The oldest part without an answer; NULL: none. With the lock. */
 static struct assay__frame *oldest_open(struct assay__pipeline *pipeline)
 {
@@ -178,7 +190,10 @@ void *assay__deadline_main(void *arg)
 			continue;
 		}
 		frame->claimed = frame->is_late = true;
-		fill_late(pipeline, frame);
+		if (frame->codes_left && frame->codes_left == frame->views_left)
+			fill_unread(pipeline, frame);
+		else
+			fill_late(pipeline, frame);
 		assay__answer_count(pipeline, &frame->late);
 		pthread_mutex_unlock(&pipeline->lock);
 		assay__answer_give(pipeline, frame, &frame->late);

@@ -84,13 +84,18 @@ static void lay_out(struct assay__pipeline *pipeline, struct assay__frame *frame
 	frame->product = NULL;
 	frame->users = 0;
 	frame->views_left = pipeline->camera_count;
+	frame->codes_left = 0;
+	frame->unread = false;
+	frame->code_came_along = false;
 	for (int i = 0; i < pipeline->camera_count; i++) {
 		frame->has_picture[i] = false;
 		frame->pixels[i] = slip ? NULL : at;
 		at += up(pipeline->cameras[i].picture_bytes);
 		frame->maps[i] = slip ? NULL : (uint32_t *)(void *)at;
 		at += up(pipeline->cameras[i].map_cells * sizeof(uint32_t));
-		frame->jobs[i] = (struct assay__view_job){frame, i};
+		frame->jobs[i] = (struct assay__view_job){frame, i, false};
+		frame->code_jobs[i] = (struct assay__view_job){frame, i, true};
+		frame->codes[i].state = ASSAY__CODE_NONE;
 		memset(&frame->part.views[i], 0, sizeof(frame->part.views[i]));
 	}
 }
@@ -172,17 +177,12 @@ static void begin(struct assay__pipeline *pipeline, struct assay__part *part, en
 	part->sequence = pipeline->sequence = pipeline->archive_ops->next(pipeline->archive);
 	part->trigger_id = trigger_id;
 	part->trigger = kind;
-	part->code_generated = !code || !*code;
-	if (part->code_generated)
-		snprintf(part->code, sizeof(part->code), "%s-%09llu", pipeline->config->station.name,
-				 (unsigned long long)part->sequence);
-	else
-		snprintf(part->code, sizeof(part->code), "%s", code);
 	memcpy(part->operator_name, pipeline->operator_name, sizeof(part->operator_name));
 	snprintf(part->recipe_name, sizeof(part->recipe_name), "%s", product ? product->name : "");
 	part->trigger_us = trigger_us;
 	part->picture_us = part->verdict_us = 0;
 	part->wall_us = assay__wall_us();
+	assay__naming_begin(pipeline, part, code);
 	part->deadline_us = trigger_us + pipeline->deadline_us;
 	part->verdict = ASSAY_FAULT;
 	part->fault = ASSAY__FAULT_INTERNAL;
@@ -312,7 +312,7 @@ struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enu
 
 void assay__pipeline_view_taken(struct assay__pipeline *pipeline, struct assay__frame *frame, int view)
 {
-	bool fault = frame->part.views[view].fault, last = false;
+	bool fault = frame->part.views[view].fault, last = false, code = !fault && pipeline->cameras[view].code;
 
 	pthread_mutex_lock(&pipeline->lock);
 	frame->has_picture[view] = true;
@@ -320,10 +320,15 @@ void assay__pipeline_view_taken(struct assay__pipeline *pipeline, struct assay__
 		frame->part.picture_us = assay__clock_us();
 	if (fault)
 		last = --frame->views_left == 0;
+	frame->views_left += code;
+	frame->codes_left += code;
 	pthread_mutex_unlock(&pipeline->lock);
 	if (!fault) {
 		int rc = assay__queue_push(pipeline->hall, &frame->jobs[view]);
 
+		/* By whoever is free, beside the inspection; it waits behind it, never before. */
+		if (!rc && code)
+			rc = assay__queue_push(pipeline->hall, &frame->code_jobs[view]);
 		assert(!rc); /* the gate lets no more in than there is room for */
 		(void)rc;
 	} else if (last) {
@@ -403,7 +408,8 @@ static int open_rooms(struct assay__pipeline *pipeline, struct assay_error *erro
 	pipeline->ledger = assay__calloc(NULL, pipeline->ledger_capacity, sizeof(struct assay__frame *));
 	if (!pipeline->inspectors || !pipeline->ledger)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "out of memory for the station");
-	rc = assay__queue_open(pipeline->limit * pipeline->camera_count, NULL, &pipeline->hall, error);
+	rc = assay__queue_open(pipeline->limit * (pipeline->camera_count + pipeline->config->codes.count), NULL,
+						   &pipeline->hall, error);
 	if (!rc && assay__pool_open(frames, frame_bytes(pipeline), NULL, &pipeline->frames, error))
 		rc = assay__fail(error, ASSAY_E_NOMEM, -1, "out of memory for %d frames of %zu bytes", frames,
 						 frame_bytes(pipeline));
@@ -453,6 +459,8 @@ int assay__pipeline_open(const struct assay__config *config, const struct assay_
 	}
 	if (!rc)
 		rc = open_rooms(pipeline, error);
+	if (!rc)
+		assay__naming_open(pipeline);
 	if (!rc)
 		rc = open_archive(pipeline, error);
 	if (rc) {

@@ -147,6 +147,7 @@ static void *watcher_main(void *arg)
 		watch_cameras(station, &watched);
 		watch_outputs(station, &watched);
 		watch_whole(station, &watched);
+		assay__naming_watch(pipeline);
 		watched.known = true;
 		pthread_mutex_lock(&pipeline->lock);
 		if (!pipeline->stopping)

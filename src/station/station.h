@@ -26,6 +26,7 @@ struct assay__station_stats {
 	struct assay__counters since_start;		   /**< triggers = pass + fail + fault + in flight */
 	uint64_t by_fault[ASSAY__FAULT_COUNT];	   /**< verdicts by reason; [NONE] are PASS and FAIL */
 	uint64_t by_trigger[ASSAY__TRIGGER_COUNT]; /**< triggers by who asked */
+	uint64_t by_code[ASSAY__CODE_STATES];	   /**< verdicts by what became of looking for a code */
 	uint64_t late_dropped; /**< inspections that ended after their part had been answered FAULT late */
 	uint64_t unrecorded;   /**< verdicts given while the record failed and never recorded */
 	uint64_t latency_count[ASSAY__LATENCY_BUCKETS]; /**< trigger to verdict, PASS and FAIL only; not cumulative */

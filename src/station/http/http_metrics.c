@@ -99,6 +99,14 @@ static void put_latency(FILE *out, const struct assay__station_stats *stats)
 	fprintf(out, "\nassay_latency_seconds_count %llu\n", (unsigned long long)sum);
 }
 
+static void put_codes(FILE *out, const struct assay__station_stats *stats)
+{
+	head(out, "assay_codes_total", "counter", "Verdicts by what became of looking for a code in the pictures.");
+	for (int i = 0; i < ASSAY__CODE_STATES; i++)
+		put_labelled(out, "assay_codes_total", "state", assay__code_state_name((enum assay__code_state)i),
+					 stats->by_code[i]);
+}
+
 static void put_load(FILE *out, const struct assay__station_stats *stats)
 {
 	put_gauge(out, "assay_in_flight", "Parts triggered and not yet judged.", (uint64_t)stats->in_flight);
@@ -222,6 +230,7 @@ static void put_all(FILE *out, struct assay__http *http)
 			  health.record_failing);
 	put_parts(out, &stats);
 	put_latency(out, &stats);
+	put_codes(out, &stats);
 	put_load(out, &stats);
 	put_outputs(out, station, "assay_output_up", "gauge", "1: connected or listening.", output_up);
 	put_outputs(out, station, "assay_output_posted_total", "counter", "Verdicts handed to the output.", output_posted);

@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "station/identity/print.h"
 #include "station/source/pacer.h"
 #include "station/source/virtual_line.h"
 
 struct settings {
 	int seed, first, width_px, height_px, channels, prerender, delay_ms, silent_after;
 	double rate_hz, defects;
+	bool print_code;
 };
 
 static const struct assay__option options[] = {
@@ -73,6 +75,12 @@ static const struct assay__option options[] = {
 	 .help = "make so many pictures at start and show them again and again, for rates beyond what can be rendered; 0: "
 			 "every picture is new",
 	 .offset = offsetof(struct settings, prerender)},
+	{.name = "print_code",
+	 .type = ASSAY__OPTION_FLAG,
+	 .fallback = "no",
+	 .help =
+		 "print a DataMatrix VL<seed>-<number of the part> into the lower left corner; teach from such pictures then",
+	 .offset = offsetof(struct settings, print_code)},
 	{.name = "delay_ms",
 	 .type = ASSAY__OPTION_INT,
 	 .fallback = "0",
@@ -110,7 +118,13 @@ static int render(const struct assay__source *source, uint64_t index, uint8_t *p
 								.stride_bytes = (size_t)source->width_px * (size_t)source->channels,
 								.pixels = pixels};
 
-	return assay__virtual_render(source->line, index, NULL, &image, NULL, NULL, error);
+	char code[48];
+	int rc = assay__virtual_render(source->line, index, NULL, &image, NULL, NULL, error);
+
+	if (rc || !source->settings->print_code)
+		return rc;
+	snprintf(code, sizeof(code), "VL%d-%llu", source->settings->seed, (unsigned long long)index);
+	return assay__code_print(&image, code, error);
 }
 
 static void virtual_close(struct assay__source *source)
