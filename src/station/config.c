@@ -388,6 +388,7 @@ static void check_identity(struct reader *reader)
 	const struct assay__config *config = reader->config;
 	bool seen[ASSAY__MAX_VIEWS] = {false};
 	size_t longest = 0;
+	struct assay__challenge_shifts shifts;
 	struct assay_error error;
 	char quoted[ASSAY__QUOTE_CHARS];
 
@@ -396,6 +397,8 @@ static void check_identity(struct reader *reader)
 			longest = strlen(config->recipes.items[i].name);
 	if (assay__identity_check(config->identity.template, config->station.name, longest, &error))
 		complain(reader, 0, "identity: %s", error.message);
+	if (config->challenge && assay__challenge_shifts_read(config->challenge->shifts, &shifts, &error))
+		complain(reader, 0, "challenge: %s", error.message);
 	for (int i = 0; i < config->codes.count; i++) {
 		const struct assay__code_settings *code = config->codes.items[i].settings;
 		int line = config->codes.items[i].line, camera = find_camera(config, code->camera);
@@ -459,8 +462,8 @@ static void check_whole(struct reader *reader)
 
 static void read_root(struct reader *reader)
 {
-	static const char *const sections[] = {"station",  "identity", "recipes", "cameras", "codes",
-										   "triggers", "outputs",  "record",  "http",	 NULL};
+	static const char *const sections[] = {"station",  "identity", "challenge", "recipes", "cameras", "codes",
+										   "triggers", "outputs",  "record",	"http",	   NULL};
 	const struct assay__option_table record = assay__record_table();
 	struct assay__config *config = reader->config;
 	yaml_node_t *root = yaml_document_get_root_node(reader->document), *node;
@@ -502,6 +505,8 @@ static void read_root(struct reader *reader)
 		read_list(reader, node, "triggers", ASSAY__MAX_TRIGGERS, &config->triggers);
 	if ((node = find(reader, root, "outputs")))
 		read_list(reader, node, "outputs", ASSAY__MAX_OUTPUTS, &config->outputs);
+	if ((node = find(reader, root, "challenge")))
+		config->challenge = read_section(reader, node, "challenge", &assay__challenge_table);
 	config->record = read_section(reader, find(reader, root, "record"), "record", &record);
 	config->has_http = find(reader, root, "http") != NULL;
 	config->http = read_section(reader, find(reader, root, "http"), "http", &assay__http_table);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/option.h"
+#include "station/challenge.h"
 #include "station/identity/identity.h"
 #include "station/output/output.h"
 #include "station/source/source.h"
@@ -62,6 +63,7 @@ struct assay__config {
 	const char *path, *folder;
 	struct assay__station_settings station;
 	struct assay__identity_settings identity;
+	const struct assay__challenge_settings *challenge; /**< NULL: the section is not there */
 	struct assay__config_list recipes, cameras, triggers, outputs;
 	struct assay__config_list codes; /**< of struct assay__code_settings */
 	bool has_http;					 /**< the section is there */
@@ -98,6 +100,6 @@ void assay__config_print_markdown(FILE *stream);
 extern const struct assay__option_table assay__station_table, assay__recipe_table, assay__trigger_table;
 struct assay__option_table assay__record_table(void); /**< record/ owns the rows */
 extern const struct assay__option_table assay__http_table;
-extern const struct assay__option_table assay__identity_table, assay__code_table;
+extern const struct assay__option_table assay__identity_table, assay__code_table, assay__challenge_table;
 
 #endif

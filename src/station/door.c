@@ -21,6 +21,10 @@ void assay__answer_count(struct assay__pipeline *pipeline, struct assay__part *p
 
 	part->verdict_us = assay__clock_us();
 	latency_us = part->verdict_us - part->trigger_us;
+	if (part->challenge) {
+		assay__challenge_note(pipeline, part);
+		return;
+	}
 	counts->pass += part->verdict == ASSAY_PASS;
 	counts->fail += part->verdict == ASSAY_FAIL;
 	counts->fault += part->verdict == ASSAY_FAULT;
@@ -50,13 +54,15 @@ void assay__answer_post(struct assay__pipeline *pipeline, const struct assay__pa
 								 .trigger_id = part->trigger_id,
 								 .trigger = part->trigger,
 								 .verdict = part->verdict,
+								 .challenge = part->challenge,
 								 .fault = part->fault,
 								 .latency_us = part->verdict_us - part->trigger_us};
 	const struct assay_result *result;
 
 	pthread_mutex_lock(&pipeline->door_lock);
 	for (int i = 0; i < pipeline->door_count; i++)
-		if (pipeline->doors[i].output)
+		if (pipeline->doors[i].output &&
+			!(part->trigger == ASSAY__TRIGGER_CHALLENGE && pipeline->doors[i].item->output->drives))
 			pipeline->doors[i].item->output->post(pipeline->doors[i].output, part);
 	pthread_mutex_unlock(&pipeline->door_lock);
 	event.worst_view = assay__part_worst(part);
@@ -91,6 +97,7 @@ void assay__answer_conclude(struct assay__pipeline *pipeline, struct assay__fram
 	bool mine, judged_in_time;
 
 	assay__part_judge(part);
+	assay__challenge_judge(part);
 	pthread_mutex_lock(&pipeline->lock);
 	mine = !frame->claimed;
 	judged_in_time = frame->unread;
@@ -124,6 +131,7 @@ static void fill_late(struct assay__pipeline *pipeline, struct assay__frame *fra
 	late->sequence = part->sequence;
 	late->trigger_id = part->trigger_id;
 	late->trigger = part->trigger;
+	late->challenge = part->challenge;
 	memcpy(late->code, part->code, sizeof(late->code));
 	late->code_generated = part->code_generated;
 	memcpy(late->operator_name, part->operator_name, sizeof(late->operator_name));
@@ -154,6 +162,7 @@ static void fill_unread(struct assay__pipeline *pipeline, struct assay__frame *f
 	frame->unread = true;
 	frame->late = frame->part;
 	assay__part_judge(&frame->late);
+	assay__challenge_judge(&frame->late);
 	assay__naming_late(pipeline, &frame->late);
 }
 

@@ -12,9 +12,10 @@ static const char *const faults[ASSAY__FAULT_COUNT] = {
 };
 
 static const char *const triggers[ASSAY__TRIGGER_COUNT] = {
-	[ASSAY__TRIGGER_FREE] = "free",		[ASSAY__TRIGGER_TIMER] = "timer", [ASSAY__TRIGGER_SOFTWARE] = "software",
-	[ASSAY__TRIGGER_MODBUS] = "modbus", [ASSAY__TRIGGER_MQTT] = "mqtt",	  [ASSAY__TRIGGER_HTTP] = "http",
-	[ASSAY__TRIGGER_LINE] = "line",
+	[ASSAY__TRIGGER_FREE] = "free",			[ASSAY__TRIGGER_TIMER] = "timer",
+	[ASSAY__TRIGGER_SOFTWARE] = "software", [ASSAY__TRIGGER_MODBUS] = "modbus",
+	[ASSAY__TRIGGER_MQTT] = "mqtt",			[ASSAY__TRIGGER_HTTP] = "http",
+	[ASSAY__TRIGGER_LINE] = "line",			[ASSAY__TRIGGER_CHALLENGE] = "challenge",
 };
 
 static const char *const code_states[ASSAY__CODE_STATES] = {"none", "read", "unreadable", "unexpected", "differs"};

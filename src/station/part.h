@@ -42,6 +42,7 @@ enum assay__trigger_kind {
 	ASSAY__TRIGGER_MQTT,
 	ASSAY__TRIGGER_HTTP,
 	ASSAY__TRIGGER_LINE,
+	ASSAY__TRIGGER_CHALLENGE, /**< a stored picture of a known-bad part: nothing moves on the line */
 	ASSAY__TRIGGER_COUNT
 };
 const char *assay__trigger_name(enum assay__trigger_kind kind);
@@ -95,7 +96,7 @@ struct assay__part {
 	enum assay_verdict verdict; /**< worst of the views; FAULT if `fault` is set */
 	enum assay__fault fault;
 	char reason[192]; /**< one line for people, empty for PASS */
-	bool challenge;	  /**< a known-bad part shown to prove the station */
+	bool challenge;	  /**< a known-bad part shown to prove the station; no production, counted by itself */
 	int view_count;
 	struct assay__part_view views[ASSAY__MAX_VIEWS];
 };

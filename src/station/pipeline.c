@@ -137,7 +137,7 @@ void assay__frame_drop(struct assay__pipeline *pipeline, struct assay__frame *fr
 /* The gate's rule */
 
 /* Why a trigger now would not be accepted; NONE: it would. With the lock. */
-static enum assay__fault at_gate(struct assay__pipeline *pipeline, bool brought, char why[160])
+static enum assay__fault at_gate(struct assay__pipeline *pipeline, int brought, bool injected, char why[160])
 {
 	if (pipeline->stopping)
 		return snprintf(why, 160, "the station is stopping"), ASSAY__FAULT_STOPPING;
@@ -147,6 +147,8 @@ static enum assay__fault at_gate(struct assay__pipeline *pipeline, bool brought,
 		return snprintf(why, 160, "the record cannot be kept"), ASSAY__FAULT_RECORD;
 	if (pipeline->product < 0)
 		return snprintf(why, 160, "no recipe is selected"), ASSAY__FAULT_NO_RECIPE;
+	if (!injected && assay__challenge_blocks(pipeline, why))
+		return ASSAY__FAULT_CHALLENGE;
 	for (int i = brought; i < pipeline->camera_count; i++) {
 		const struct assay__camera *camera = &pipeline->cameras[i];
 
@@ -170,7 +172,7 @@ static enum assay__fault at_gate(struct assay__pipeline *pipeline, bool brought,
 
 /* Fills all that a part has at its trigger. With the lock. */
 static void begin(struct assay__pipeline *pipeline, struct assay__part *part, enum assay__trigger_kind kind,
-				  uint64_t trigger_id, const char *code, int64_t trigger_us)
+				  uint64_t trigger_id, const char *code, int64_t trigger_us, bool challenge)
 {
 	const struct assay__product *product = pipeline->product >= 0 ? &pipeline->set->products[pipeline->product] : NULL;
 
@@ -187,7 +189,7 @@ static void begin(struct assay__pipeline *pipeline, struct assay__part *part, en
 	part->verdict = ASSAY_FAULT;
 	part->fault = ASSAY__FAULT_INTERNAL;
 	part->reason[0] = '\0';
-	part->challenge = false;
+	part->challenge = challenge;
 	part->view_count = pipeline->camera_count;
 	for (int i = 0; i < part->view_count; i++) {
 		struct assay__part_view *view = &part->views[i];
@@ -200,7 +202,8 @@ static void begin(struct assay__pipeline *pipeline, struct assay__part *part, en
 			memcpy(view->network_hash, file->info.network_hash, ASSAY_HASH_BYTES);
 		}
 	}
-	pipeline->counts.triggers++;
+	pipeline->counts.triggers += !challenge;
+	pipeline->counts.challenge += challenge;
 	pipeline->stats.by_trigger[kind]++;
 }
 
@@ -230,7 +233,7 @@ static void answer_unkept(struct assay__pipeline *pipeline, enum assay__trigger_
 {
 	struct assay__part part = {0};
 
-	begin(pipeline, &part, kind, trigger_id, code, trigger_us);
+	begin(pipeline, &part, kind, trigger_id, code, trigger_us, false);
 	refuse(&part, fault, why);
 	assay__answer_count(pipeline, &part);
 	pipeline->lost[pipeline->lost_count++ % ASSAY__LOST_KEPT] = part.sequence;
@@ -254,6 +257,34 @@ static struct assay__frame *wait_slip(struct assay__pipeline *pipeline)
 	return slip;
 }
 
+/* An accepted part is on its way. With the lock. */
+static void send(struct assay__pipeline *pipeline, struct assay__frame *frame)
+{
+	frame->set = assay__recipe_set_use(pipeline->set);
+	frame->product = &pipeline->set->products[pipeline->product];
+	frame->users = 2; /* its inspection, and its answer on the way to the shelf */
+	ledger_add(pipeline, frame);
+	pipeline->in_flight++;
+}
+
+enum assay__fault assay__pipeline_inject(struct assay__pipeline *pipeline, struct assay__frame *frame, const char *code,
+										 char why[160])
+{
+	enum assay__fault fault;
+
+	pthread_mutex_lock(&pipeline->lock);
+	fault = at_gate(pipeline, pipeline->camera_count, true, why);
+	if (!fault) {
+		begin(pipeline, &frame->part, ASSAY__TRIGGER_CHALLENGE, 0, code, assay__clock_us(), true);
+		send(pipeline, frame);
+		pthread_cond_signal(&pipeline->deadline_cond);
+	}
+	pthread_mutex_unlock(&pipeline->lock);
+	for (int i = 0; !fault && i < pipeline->camera_count; i++)
+		assay__pipeline_view_taken(pipeline, frame, i);
+	return fault;
+}
+
 struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enum assay__trigger_kind kind,
 										   uint64_t trigger_id, const char *code, int64_t trigger_us,
 										   struct assay__frame **brought, uint64_t *sequence)
@@ -263,7 +294,7 @@ struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enu
 	char why[160];
 
 	pthread_mutex_lock(&pipeline->lock);
-	fault = at_gate(pipeline, brought != NULL, why);
+	fault = at_gate(pipeline, brought != NULL, false, why);
 	if (!fault && pipeline->free_run && !brought) {
 		fault = ASSAY__FAULT_NOT_READY;
 		snprintf(why, sizeof(why), "the cameras run free: only their pictures are triggers");
@@ -280,7 +311,7 @@ struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enu
 			answer_unkept(pipeline, kind, trigger_id, code, trigger_us, fault, why, sequence);
 			return NULL;
 		}
-		begin(pipeline, &frame->part, kind, trigger_id, code, trigger_us);
+		begin(pipeline, &frame->part, kind, trigger_id, code, trigger_us, false);
 		refuse(&frame->part, fault, why);
 		frame->users = 1;
 		frame->claimed = true;
@@ -294,13 +325,9 @@ struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enu
 	frame = brought ? *brought : empty;
 	if (brought)
 		*brought = empty;
-	begin(pipeline, &frame->part, kind, trigger_id, code, trigger_us);
-	frame->set = assay__recipe_set_use(pipeline->set);
-	frame->product = &pipeline->set->products[pipeline->product];
-	frame->users = 2; /* its inspection, and its answer on the way to the shelf */
+	begin(pipeline, &frame->part, kind, trigger_id, code, trigger_us, assay__challenge_takes(pipeline));
+	send(pipeline, frame);
 	*sequence = frame->part.sequence;
-	ledger_add(pipeline, frame);
-	pipeline->in_flight++;
 	for (int i = brought != NULL; i < pipeline->camera_count; i++) {
 		pipeline->cameras[i].asked = frame;
 		pthread_cond_signal(&pipeline->cameras[i].asked_cond);
@@ -312,8 +339,9 @@ struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enu
 
 void assay__pipeline_view_taken(struct assay__pipeline *pipeline, struct assay__frame *frame, int view)
 {
-	bool fault = frame->part.views[view].fault, last = false, code = !fault && pipeline->cameras[view].code;
+	bool fault = frame->part.views[view].fault, last = false, code;
 
+	code = !fault && pipeline->cameras[view].code && frame->part.trigger != ASSAY__TRIGGER_CHALLENGE;
 	pthread_mutex_lock(&pipeline->lock);
 	frame->has_picture[view] = true;
 	if (frame->part.views[view].image.pixels)
@@ -463,6 +491,8 @@ int assay__pipeline_open(const struct assay__config *config, const struct assay_
 		assay__naming_open(pipeline);
 	if (!rc)
 		rc = open_archive(pipeline, error);
+	if (!rc)
+		rc = assay__challenge_open(pipeline, error);
 	if (rc) {
 		assay__pipeline_close(pipeline);
 		return rc;
@@ -494,6 +524,8 @@ int assay__pipeline_start(struct assay__pipeline *pipeline, struct assay_error *
 	pthread_mutex_unlock(&pipeline->lock);
 	if (!rc)
 		rc = assay__gate_start(pipeline, error);
+	if (!rc)
+		rc = assay__challenge_start(pipeline, error);
 	return rc;
 }
 
@@ -511,6 +543,7 @@ void assay__pipeline_drain(struct assay__pipeline *pipeline)
 	pipeline->stopping = true;
 	pthread_cond_broadcast(&pipeline->timer_cond);
 	pthread_mutex_unlock(&pipeline->lock);
+	assay__challenge_stop(pipeline);
 	assay__gate_stop(pipeline, false);
 	pthread_mutex_lock(&pipeline->lock);
 	while (pipeline->in_flight)
@@ -575,6 +608,7 @@ int assay__pipeline_close(struct assay__pipeline *pipeline)
 	for (int i = 0; i < pipeline->camera_count; i++)
 		if (pipeline->latest[i])
 			assay__frame_drop(pipeline, pipeline->latest[i]);
+	assay__challenge_close(pipeline);
 	assay__gate_close(pipeline);
 	assay__queue_free(pipeline->hall);
 	assay__pool_close(pipeline->frames);
@@ -595,7 +629,7 @@ enum assay__fault assay__pipeline_ready(struct assay__pipeline *pipeline, char w
 
 	why[0] = '\0';
 	pthread_mutex_lock(&pipeline->lock);
-	fault = at_gate(pipeline, pipeline->free_run, why);
+	fault = at_gate(pipeline, pipeline->free_run, false, why);
 	if (!fault && pipeline->free_run && pipeline->cameras[0].state != ASSAY__SOURCE_UP) {
 		fault = ASSAY__FAULT_CAMERA;
 		snprintf(why, 160, "camera %s gives no pictures", pipeline->cameras[0].item->name);

@@ -8,6 +8,7 @@
 
 #include "base/pool.h"
 #include "base/queue.h"
+#include "station/challenge.h"
 #include "station/identity/identity.h"
 #include "station/pipeline.h"
 #include "station/recipes.h"
@@ -112,6 +113,7 @@ struct assay__pipeline {
 	char operator_name[ASSAY__NAME_CHARS];
 	bool dated; /**< names have {date} or {count} */
 	struct assay__identity_day day;
+	struct assay__challenge *challenge; /**< NULL: none is configured; its state is of the lock */
 	struct {
 		uint64_t count;	  /**< codes not read since the last event about it */
 		int64_t event_us; /**< when that was, 0: never */
@@ -194,6 +196,12 @@ void assay__shelf_recorded(void *pipeline, uint64_t sequence, const uint8_t hash
 struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enum assay__trigger_kind kind,
 										   uint64_t trigger_id, const char *code, int64_t trigger_us,
 										   struct assay__frame **brought, uint64_t *sequence);
+/**
+ * A stored challenge part: a frame with all its pictures. NONE: it is on its way and the pipeline's; else why not, and nothing has
+ * happened.
+ */
+enum assay__fault assay__pipeline_inject(struct assay__pipeline *pipeline, struct assay__frame *frame, const char *code,
+										 char why[160]);
 /** The camera is done with a view: to the hall, or concluded if it is a fault already. */
 void assay__pipeline_view_taken(struct assay__pipeline *pipeline, struct assay__frame *frame, int view);
 /** One user less; the last one gives the frame back. */

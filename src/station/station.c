@@ -64,6 +64,20 @@ static void port_event(void *ctx, const char *kind, const char *text)
 	assay__station_event(ctx, kind, text);
 }
 
+static int port_challenge(void *ctx, int ask, const char *who)
+{
+	struct assay__station *station = ctx;
+
+	return assay__challenge_ask(station->pipeline, (enum assay__challenge_ask)ask, who, NULL);
+}
+
+static bool port_challenge_due(void *ctx)
+{
+	struct assay__station *station = ctx;
+
+	return assay__challenge_is_due(station->pipeline);
+}
+
 static int port_recipe_number(void *ctx)
 {
 	struct assay__station *station = ctx;
@@ -198,6 +212,8 @@ int assay__station_open(const struct assay__config *config, const struct assay_e
 									 .counters = port_counters,
 									 .event = port_event,
 									 .recipe_number = port_recipe_number,
+									 .challenge = port_challenge,
+									 .challenge_due = port_challenge_due,
 									 .station = config->station.name,
 									 .state_dir = config->station.keep_record ? config->station.state_dir : NULL};
 	if (!archive)
@@ -395,6 +411,17 @@ int assay__station_recipes(struct assay__station *station, struct assay__station
 int assay__station_select(struct assay__station *station, const char *name, int number, struct assay_error *error)
 {
 	return assay__pipeline_select(station->pipeline, name, number, error);
+}
+
+int assay__station_challenge_ask(struct assay__station *station, enum assay__challenge_ask ask, const char *who,
+								 struct assay_error *error)
+{
+	return assay__challenge_ask(station->pipeline, ask, who, error);
+}
+
+void assay__station_challenge(struct assay__station *station, struct assay__challenge_status *out)
+{
+	assay__challenge_tell(station->pipeline, out);
 }
 
 int assay__station_reload(struct assay__station *station, struct assay_error *error)

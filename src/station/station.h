@@ -8,6 +8,7 @@
 #define ASSAY_SRC_STATION_STATION_H
 
 #include "station/archive.h"
+#include "station/challenge.h"
 #include "station/config.h"
 #include "station/events.h"
 #include "station/output/output.h"
@@ -120,6 +121,11 @@ int assay__station_select(struct assay__station *station, const char *name, int 
  * planned at start, all stay as they were. Takes as long as opening; parts go on meanwhile. Errors: of opening, LIMIT.
  */
 int assay__station_reload(struct assay__station *station, struct assay_error *error);
+
+/** Announces or cancels challenge parts on behalf of `who`, for the record. Errors: ARGUMENT, the message says why not. */
+int assay__station_challenge_ask(struct assay__station *station, enum assay__challenge_ask ask, const char *who,
+								 struct assay_error *error);
+void assay__station_challenge(struct assay__station *station, struct assay__challenge_status *out);
 
 /** Who is at the line, for the records from now on; empty: nobody. */
 void assay__station_set_operator(struct assay__station *station, const char *name);

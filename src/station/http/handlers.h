@@ -28,6 +28,9 @@ enum MHD_Result assay__http_part(struct assay__request *request);
 enum MHD_Result assay__http_part_picture(struct assay__request *request);
 enum MHD_Result assay__http_part_map(struct assay__request *request);
 enum MHD_Result assay__http_part_replay(struct assay__request *request);
+/* http_challenge.c */
+enum MHD_Result assay__http_challenge(struct assay__request *request);
+enum MHD_Result assay__http_challenge_ask(struct assay__request *request);
 /* http_session.c */
 enum MHD_Result assay__http_session(struct assay__request *request);
 enum MHD_Result assay__http_login(struct assay__request *request);

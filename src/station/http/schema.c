@@ -58,7 +58,7 @@ static const char
 						 "\"error\"", P("error", OBJECT("\"code\",\"message\"", P("code", STRING) "," P("message", STRING))))},
 					{"Health", OBJECT("\"alive\",\"ready\"", P("alive", BOOLEAN) "," P("ready", BOOLEAN))},
 					{"Counters",
-					 OBJECT("\"triggers\",\"pass\",\"fail\",\"fault\",\"missed\",\"recorded\"", P("triggers", INTEGER) "," P("pass", INTEGER) "," P("fail", INTEGER) "," P("fault", INTEGER) "," P("missed", INTEGER) "," P("recorded", INTEGER))},
+					 OBJECT("\"triggers\",\"pass\",\"fail\",\"fault\",\"missed\",\"recorded\"", P("triggers", INTEGER) "," P("pass", INTEGER) "," P("fail", INTEGER) "," P("fault", INTEGER) "," P("missed", INTEGER) "," P("challenge", INTEGER) "," P("recorded", INTEGER))},
 					{"Latency",
 					 OBJECT(
 						 "\"counts\",\"bounds_us\"",
@@ -114,7 +114,7 @@ static const char
 								"mean", NUMBER))},
 					{"View", OBJECT(
 								 "\"camera\",\"verdict\"", P("camera", STRING) "," P("camera_frame_id", INTEGER) "," P("width_px", INTEGER) "," P("height_px", INTEGER) "," P("channels", INTEGER) "," P("depth_bits",
-																																																		 INTEGER) "," P("image_hash", HEX) "," P("keep", STRING) "," P("image", STRING) "," P("judged", BOOLEAN) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("score", NUMBER) "," P("threshold", NUMBER) "," P("p_value", NUMBER) "," P("grid_width", INTEGER) "," P("grid_height",
+																																																		 INTEGER) "," P("image_hash", HEX) "," P("keep", STRING) "," P("image", STRING) "," P("judged", BOOLEAN) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("challenge", BOOLEAN) "," P("score", NUMBER) "," P("threshold", NUMBER) "," P("p_value", NUMBER) "," P("grid_width", INTEGER) "," P("grid_height",
 																																																																																																																						INTEGER) "," P("map_hash", HEX) "," P("recipe_hash", HEX) "," P("network_hash", HEX) "," P("reason", STRING) "," P("regions_total", INTEGER) "," P("regions_counted", INTEGER) "," P("mm_per_px", NUMBER) "," P("regions",
 																																																																																																																																																										   LIST(REF(
 																																																																																																																																																											   "Region"))))},
@@ -132,6 +132,10 @@ static const char
 										P("sequence", INTEGER) "," P(
 											"outcome", "{\"type\":\"string\",\"enum\":[\"identical\",\"different\","
 													   "\"skipped\"]}") "," P("views", INTEGER) "," P("text", STRING))},
+					{"ChallengeAsk",
+					 OBJECT("\"action\"", P("action", "{\"type\":\"string\",\"enum\":[\"begin\",\"cancel\"]}"))},
+					{"ChallengeResult", OBJECT("\"sequence\",\"caught\"", P("sequence", INTEGER) "," P("code", STRING) "," P("verdict", VERDICT) "," P("caught", BOOLEAN))},
+					{"Challenge", OBJECT("\"configured\",\"due\",\"running\"", P("configured", BOOLEAN) "," P("due", BOOLEAN) "," P("why", STRING) "," P("mode", STRING_OR_NULL) "," P("running", BOOLEAN) "," P("pictures_caught", BOOLEAN) "," P("parts_caught", BOOLEAN) "," P("demanded", INTEGER) "," P("shown", INTEGER) "," P("answered", INTEGER) "," P("caught", INTEGER) "," P("passed", STRING_OR_NULL) "," P("next_shift", STRING_OR_NULL) "," P("results", LIST(REF("ChallengeResult"))))},
 					{"Session",
 					 OBJECT("\"user\",\"role\",\"users_exist\"",
 							P("user", STRING_OR_NULL) "," P("role", STRING) "," P("csrf", STRING_OR_NULL) "," P(

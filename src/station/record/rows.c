@@ -145,6 +145,10 @@ int assay__rows_part(struct assay__record *record, struct assay__chain *chain, s
 	chain->link++;
 	memcpy(chain->hash, entry->hash, ASSAY_HASH_BYTES);
 	chain->unsigned_parts++;
+	if (part->challenge) {
+		chain->totals.challenge++;
+		return SQLITE_OK;
+	}
 	chain->totals.triggers++;
 	chain->totals.pass += part->verdict == ASSAY_PASS;
 	chain->totals.fail += part->verdict == ASSAY_FAIL;
@@ -232,6 +236,7 @@ int assay__rows_counters(struct assay__record *record, const struct assay__chain
 		{"fault", chain->totals.fault},
 		{"missed", chain->totals.missed},
 		{"lost", chain->totals.lost},
+		{"challenge", chain->totals.challenge},
 		{"image_bytes", chain->image_bytes},
 		{"accounted", chain->accounted},
 		{"next", next},
