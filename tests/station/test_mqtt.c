@@ -133,6 +133,14 @@ static void triggers_and_recipes(void **state)
 	publish("assay/line1/recipe", "housing left");
 	assert_true(WAIT_FOR(strcmp(fake.recipe_name, "housing left") == 0));
 	assert_int_equal(atomic_load(&fake.triggers), 1);
+	atomic_store(&fake.challenge_due, true);
+	publish("assay/line1/challenge", "begin");
+	assert_true(WAIT_FOR(atomic_load(&fake.challenges) == 1));
+	publish("assay/line1/challenge", "cancel");
+	assert_true(WAIT_FOR(atomic_load(&fake.cancels) == 1));
+	publish("assay/line1/challenge", "begin now");
+	assert_true(WAIT_FOR(strstr(fake.last_event, "challenge_refused") != NULL));
+	assert_int_equal(atomic_load(&fake.challenges), 1);
 	fake_close(&fake, 500);
 	assert_true(WAIT_FOR(broker_count(&broker, "{\"state\":\"offline\"}") > before));
 }

@@ -20,7 +20,7 @@
 
 /* What an event tells, and with a verdict more. */
 #define EVENT                                                                                                                                                 \
-	P("number", INTEGER)                                                                                                                                      \
+	P("number", INTEGER) "," P("challenge", BOOLEAN)                                                                                                                                      \
 	"," P("kind", STRING) "," P("time", STRING) "," P("text", STRING) "," P("sequence", INTEGER) "," P("trigger_id", INTEGER) "," P("trigger", STRING) "," P( \
 		"verdict",                                                                                                                                            \
 		VERDICT) "," P("fault",                                                                                                                               \
@@ -114,7 +114,7 @@ static const char
 								"mean", NUMBER))},
 					{"View", OBJECT(
 								 "\"camera\",\"verdict\"", P("camera", STRING) "," P("camera_frame_id", INTEGER) "," P("width_px", INTEGER) "," P("height_px", INTEGER) "," P("channels", INTEGER) "," P("depth_bits",
-																																																		 INTEGER) "," P("image_hash", HEX) "," P("keep", STRING) "," P("image", STRING) "," P("judged", BOOLEAN) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("challenge", BOOLEAN) "," P("score", NUMBER) "," P("threshold", NUMBER) "," P("p_value", NUMBER) "," P("grid_width", INTEGER) "," P("grid_height",
+																																																		 INTEGER) "," P("image_hash", HEX) "," P("keep", STRING) "," P("image", STRING) "," P("judged", BOOLEAN) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("score", NUMBER) "," P("threshold", NUMBER) "," P("p_value", NUMBER) "," P("grid_width", INTEGER) "," P("grid_height",
 																																																																																																																						INTEGER) "," P("map_hash", HEX) "," P("recipe_hash", HEX) "," P("network_hash", HEX) "," P("reason", STRING) "," P("regions_total", INTEGER) "," P("regions_counted", INTEGER) "," P("mm_per_px", NUMBER) "," P("regions",
 																																																																																																																																																										   LIST(REF(
 																																																																																																																																																											   "Region"))))},
