@@ -313,6 +313,7 @@ static void show_pictures(struct assay__pipeline *pipeline)
 	for (int i = 0; !rc && i < pictures.count; i++) {
 		rc = assay__challenge_show(pipeline, &pictures, i, challenge->until_us, &error);
 		pthread_mutex_lock(&pipeline->lock);
+		challenge->status.shown += !rc;
 		while (!rc && challenge->status.answered <= i && challenge->status.running)
 			assay__cond_wait(&challenge->changed, &pipeline->lock, assay__clock_deadline_us(IDLE_MS));
 		if (!rc && !challenge->status.running)

@@ -470,6 +470,9 @@ static void copy_view(const struct assay__part *part, int camera, struct assay__
 	for (int i = 0; i < part->view_count; i++) {
 		latest->part.views[i].image.pixels = NULL;
 		latest->part.views[i].result.map_q8 = NULL;
+		/* names that go with the recipe */
+		for (int k = 0; k < ASSAY_MAX_REGIONS; k++)
+			latest->part.views[i].result.regions[k].zone = NULL;
 	}
 	latest->view = latest->part.views[camera];
 	latest->pixel_bytes = row * (size_t)view->image.height_px;

@@ -211,6 +211,34 @@ static void test_missed(void **state)
 	assert_int_equal(stats.by_fault[ASSAY__FAULT_CHALLENGE], 3);
 }
 
+/* Of several cameras each part is a folder, complete or not caught. */
+static void test_cameras(void **state)
+{
+	struct assay__station_stats stats;
+	struct bench bench;
+
+	(void)state;
+	put_picture("set7/quick/p1", "top.png", true);
+	put_picture("set7/quick/p1", "side.png", false);
+	put_picture("set7/quick/p2", "top.png", false);
+	put_picture("set7/quick", "loose.png", true);
+	bench = bench_open(configure("s7",
+								 "cameras:\n  - {name: top, type: virtual, prerender: 4}\n"
+								 "  - {name: side, type: virtual, prerender: 4}\n",
+								 "folder: set7"),
+					   &audit_ops);
+	assert_true(WAIT_FOR(status_of(&bench).failed_runs == 1));
+	assert_int_equal(status_of(&bench).demanded, 2);
+	assert_int_equal(status_of(&bench).caught, 1);
+	assert_true(is_due(&bench));
+	put_picture("set7/quick/p2", "side.png", true);
+	begin(&bench);
+	assert_true(WAIT_FOR(!is_due(&bench)));
+	stats = bench_close(&bench);
+	assert_audit(&stats);
+	assert_int_equal(stats.since_start.challenge, 3);
+}
+
 /* Real parts, announced: so many must be FAIL, one after the other. */
 static void test_parts(void **state)
 {
@@ -444,9 +472,9 @@ static void test_record(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rule),   cmocka_unit_test(test_pictures), cmocka_unit_test(test_missed),
-		cmocka_unit_test(test_parts),  cmocka_unit_test(test_shift),	cmocka_unit_test(test_kill),
-		cmocka_unit_test(test_record),
+		cmocka_unit_test(test_rule),	cmocka_unit_test(test_pictures), cmocka_unit_test(test_missed),
+		cmocka_unit_test(test_cameras), cmocka_unit_test(test_parts),	 cmocka_unit_test(test_shift),
+		cmocka_unit_test(test_kill),	cmocka_unit_test(test_record),
 	};
 
 	return cmocka_run_group_tests(tests, open_room, close_room);

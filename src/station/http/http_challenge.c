@@ -37,7 +37,7 @@ enum MHD_Result assay__http_challenge(struct assay__request *request)
 	put_flag(json, "pictures_caught", status.pictures_caught);
 	put_flag(json, "parts_caught", status.parts_caught);
 	assay__field_int(json, "demanded", status.demanded);
-	assay__field_int(json, "shown", status.running && !status.shown ? status.answered : status.shown);
+	assay__field_int(json, "shown", status.shown);
 	assay__field_int(json, "answered", status.answered);
 	assay__field_int(json, "caught", status.caught);
 	put_time(json, "passed", status.passed_wall_us);

@@ -141,6 +141,7 @@ bool assay__code_matches(const char *pattern, const char *text)
 	return !*pattern;
 }
 
+#if defined(ASSAY_HAVE_DMTX) || defined(ASSAY_HAVE_ZBAR)
 /* Takes what a library read; true once nothing more is needed. */
 static bool take(const struct assay__code_settings *settings, enum assay__symbology symbology, const void *bytes,
 				 size_t size, struct assay__code_found *found)
@@ -179,6 +180,8 @@ static bool take(const struct assay__code_settings *settings, enum assay__symbol
 	memcpy(found->text, text, sizeof(text));
 	return true;
 }
+
+#endif
 
 /* The area of a picture as tight grey rows of 8 bits. */
 static bool make_grey(struct assay__code_reader *reader, const struct assay_image *image,
