@@ -15,10 +15,10 @@
 #define HEAD "station: {name: cell, state_dir: state, deadline_ms: 20000, workers: 2}\n"
 #define QUICK "recipes:\n  - {name: wide, file: wide.assay}\n"
 
-static void save_wide_recipe(void)
+static void save_recipe_of(const char *name, int width, int height)
 {
 	struct assay_teach_options options = {.working_px = 64, .bank_size = 40, .overkill = 0.1};
-	struct assay__virtual_options line_options = {.seed = 1, .width_px = WIDTH, .height_px = HEIGHT};
+	struct assay__virtual_options line_options = {.seed = 1, .width_px = width, .height_px = height};
 	struct assay__virtual_wish wish = {ASSAY__VIRTUAL_GOOD, 1};
 	struct assay__virtual_line *line;
 	static struct shelf shelf;
@@ -32,12 +32,12 @@ static void save_wide_recipe(void)
 	for (int i = 0; i < 6; i++) {
 		struct assay_image image;
 
-		assert_int_equal(assay_image_create(WIDTH, HEIGHT, 1, 8, NULL, &image, NULL), 0);
+		assert_int_equal(assay_image_create(width, height, 1, 8, NULL, &image, NULL), 0);
 		assert_int_equal(assay__virtual_render(line, (uint64_t)i, &wish, &image, NULL, NULL, NULL), 0);
 		shelf_put(&shelf, image);
 	}
 	recipe = must_teach(&env, &options, &shelf, NULL);
-	snprintf(path, sizeof(path), "%s/wide.assay", room);
+	snprintf(path, sizeof(path), "%s/%s.assay", room, name);
 	assert_int_equal(assay_recipe_save(recipe, path, NULL), 0);
 	assay_recipe_close(recipe);
 	assay__virtual_close(line);
@@ -49,7 +49,8 @@ static int open_all(void **state)
 {
 	if (open_room(state))
 		return -1;
-	save_wide_recipe();
+	save_recipe_of("wide", WIDTH, HEIGHT);
+	save_recipe_of("large", 2 * WIDTH, 2 * HEIGHT);
 	return 0;
 }
 
@@ -132,7 +133,7 @@ static struct assay__code_found read_one(const struct assay_image *image, const 
 static void expect(const char *kind, const char *text, double degrees, int blur)
 {
 	struct assay_image drawn = label(kind, text), image = lay(&drawn, degrees, blur);
-	struct assay__code_found found = read_one(&image, "", 5000);
+	struct assay__code_found found = read_one(&image, "", 10000);
 	char clean[ASSAY__PART_CODE_CHARS];
 
 	assert_true(assay__code_text(text, strlen(text), clean));
@@ -201,7 +202,7 @@ static void test_hostile(void **state)
 	memset(much, 'L', 150);
 	drawn = label("qr", much);
 	image = lay(&drawn, 0, 0);
-	found = read_one(&image, "", 5000);
+	found = read_one(&image, "", 10000);
 	assert_int_equal(found.state, ASSAY__CODE_UNEXPECTED);
 	assert_string_equal(found.text, "");
 	assay_image_free(&image, NULL);
@@ -330,7 +331,7 @@ static void test_through_the_station(void **state)
 	assay_image_free(&drawn, NULL);
 	struct bench bench =
 		bench_open(HEAD QUICK "cameras:\n  - {name: top, type: folder, path: pictures}\n"
-							  "codes:\n  - {datamatrix: yes, qr: yes, code128: yes, timeout_ms: 5000}\n",
+							  "codes:\n  - {datamatrix: yes, qr: yes, code128: yes, timeout_ms: 10000}\n",
 				   NULL);
 	seen = assay__station_event_next(bench.station);
 	trigger(&bench, NULL, &sequence);
@@ -396,9 +397,9 @@ static void test_virtual(void **state)
 		struct bench bench = bench_open(
 			run ? HEAD QUICK "identity: {template: \"{recipe}/{date}/{count:3}\"}\n"
 							 "cameras:\n  - {name: top, type: virtual, print_code: yes}\n"
-							 "codes:\n  - {camera: top, datamatrix: yes, timeout_ms: 5000, pattern: \"LOT#*\"}\n"
+							 "codes:\n  - {camera: top, datamatrix: yes, timeout_ms: 10000, pattern: \"LOT#*\"}\n"
 				: HEAD QUICK "cameras:\n  - {name: top, type: virtual, print_code: yes}\n"
-							 "codes:\n  - {camera: top, datamatrix: yes, timeout_ms: 5000, area: \"0,120,160,120\"}\n",
+							 "codes:\n  - {camera: top, datamatrix: yes, timeout_ms: 10000, area: \"0,120,160,120\"}\n",
 			&audit_ops);
 
 		for (int i = 0; i < 3; i++) {
@@ -428,18 +429,21 @@ static void test_deadline(void **state)
 
 	(void)state;
 	need_programs();
-	bench = bench_open("station: {name: cell, state_dir: state, deadline_ms: 250, workers: 2}\n" QUICK
-					   "cameras:\n  - {name: top, type: virtual, prerender: 4, width: 320, height: 240}\n"
+	/* A picture without a code, of which all of it is looked at, takes longer than this. */
+	bench = bench_open("station: {name: cell, state_dir: state, deadline_ms: 1500, workers: 2}\n"
+					   "recipes:\n  - {name: large, file: large.assay}\n"
+					   "cameras:\n  - {name: top, type: virtual, prerender: 2, defects: 0%}\n"
 					   "codes:\n  - {datamatrix: yes, timeout_ms: 10000}\n",
 					   &audit_ops);
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 2; i++)
 		trigger(&bench, NULL, &sequence);
 	stats = bench_close(&bench);
 	assert_audit(&stats);
-	assert_int_equal(stats.by_fault[ASSAY__FAULT_LATE], 0);
+	assert_int_equal(stats.since_start.fault, 0);
 	assert_int_equal(stats.late_dropped, 0);
-	assert_int_equal(stats.by_code[ASSAY__CODE_UNREADABLE], 8);
-	assert_true(stats.since_start.latency_max_us < 20000000);
+	assert_int_equal(stats.by_code[ASSAY__CODE_UNREADABLE], 2);
+	assert_int_equal(audit.last_part.code_state, ASSAY__CODE_UNREADABLE);
+	assert_true(audit.last_part.views[0].result.threshold_q8 > 0);
 }
 
 static void test_config_errors(void **state)

@@ -67,11 +67,11 @@ static void what_came_later(void **state)
 	finds("UPDATE regions SET zone = 'x' WHERE sequence = 35", "record", 35, "its hash differs");
 	finds("UPDATE views SET mm_per_px = 0.5 WHERE sequence = 35", "record", 35, "its hash differs");
 	finds("UPDATE parts SET code_state = 1 WHERE sequence = 35", "record", 35, "its hash differs");
-	finds("UPDATE parts SET form = 1 WHERE sequence = 35", "record", 35, "its hash differs");
-	finds("UPDATE parts SET form = 0 WHERE sequence = 35", "record", 35, "column form");
-	finds("UPDATE parts SET form = 1 WHERE sequence = 35; UPDATE regions SET zone = 'x' WHERE sequence = 35", "record",
-		  0, "column zone");
-	finds("UPDATE parts SET challenge = 1 WHERE sequence = 35", "record", 35, "its hash differs");
+	finds("UPDATE parts SET form = 1 WHERE sequence = 45", "record", 45, "its hash differs");
+	finds("UPDATE parts SET form = 0 WHERE sequence = 45", "record", 45, "column form");
+	finds("UPDATE parts SET form = 1 WHERE sequence = 45; UPDATE regions SET zone = 'x' WHERE sequence = 45", "record",
+		  45, "column zone");
+	finds("UPDATE parts SET challenge = 1 WHERE sequence = 55", "record", 55, "its hash differs");
 }
 
 static void the_middle_of_the_chain(void **state)
