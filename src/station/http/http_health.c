@@ -145,6 +145,7 @@ enum MHD_Result assay__http_status(struct assay__request *request)
 	put_latency(json, &stats);
 	put_load(json, &stats);
 	put_outputs(json, station);
+	assay__http_put_vitals(json, station);
 	assay__json_object_end(json);
 	return assay__answer_json(request, 200);
 }

@@ -46,6 +46,16 @@
 																							  STRING) "," P("reason",  \
 																											STRING)
 
+#define READING                                                                                                        \
+	OBJECT("\"name\",\"now\"", P("name", STRING) "," P("now", NUMBER) "," P("reference", NUMBER) "," P(               \
+									"limit", NUMBER) "," P("out", BOOLEAN))
+#define CAUSE "{\"type\":\"string\",\"enum\":[\"fine\",\"camera\",\"focus\",\"lamp\",\"process\"]}"
+#define VITAL                                                                                                          \
+	OBJECT("\"camera\",\"learned\",\"cause\",\"text\",\"measures\"",                                                   \
+		   P("camera", STRING) "," P("learned", BOOLEAN) "," P("cause", CAUSE) "," P("text", STRING) "," P(            \
+			   "reference_parts", INTEGER) "," P("reference_wanted", INTEGER) "," P("parts", INTEGER) "," P(           \
+			   "rank", NUMBER) "," P("evidence", NUMBER) "," P("evidence_limit", NUMBER) "," P("measures", LIST(READING)))
+
 static const char
 	*const
 		schemas
@@ -74,7 +84,9 @@ static const char
 							 "total",
 							 REF("Counters")) "," P("since_start",
 													REF(
-														"Counters")) "," P("by_fault", COUNTS) "," P("by_trigger", COUNTS) "," P("latency", REF("Latency")) "," P("load", REF("Load")) "," P("outputs", LIST(REF("Output"))))},
+														"Counters")) "," P("by_fault", COUNTS) "," P("by_trigger", COUNTS) "," P("latency", REF("Latency")) "," P("load", REF("Load")) "," P("outputs", LIST(REF("Output"))) "," P("vitals", LIST(REF("Vital"))))},
+					{"Vital", VITAL},
+					{"Vitals", OBJECT("\"vitals\"", P("vitals", LIST(REF("Vital"))))},
 					{"Event", OBJECT("\"number\",\"kind\",\"time\",\"text\"", EVENT)},
 					{"Camera",
 					 OBJECT(
