@@ -153,13 +153,15 @@ static void take_picture(struct assay__camera *camera, struct assay__frame *fram
 		return;
 	}
 	do {
+		error.message[0] = '\0';
 		rc = ops->wait(camera->source, ms_until(frame->part.deadline_us), &picture, &error);
 		atomic_store(&camera->beat_us, assay__clock_us());
 	} while (rc == ASSAY_E_CANCELLED && assay__clock_us() < frame->part.deadline_us);
 	if (rc == ASSAY_E_CANCELLED)
 		spoil(view, ASSAY__FAULT_NO_IMAGE, "%s", "no picture came in time");
 	else if (rc == ASSAY_E_CLOSED)
-		spoil(view, ASSAY__FAULT_CAMERA, "%s", "the camera is gone, or has no more pictures");
+		spoil(view, ASSAY__FAULT_CAMERA, "%s",
+			  *error.message ? error.message : "the camera is gone, or has no more pictures");
 	else if (rc)
 		spoil(view, ASSAY__FAULT_BROKEN, "%s", error.message);
 	else
