@@ -16,6 +16,7 @@ static int open_camera(struct assay__pipeline *pipeline, int index, struct assay
 {
 	struct assay__camera *camera = &pipeline->cameras[index];
 	const struct assay__recipe_set *set = pipeline->set;
+	struct assay__source_health health;
 	struct assay__source_need need = {.free_run = camera->leads};
 	int rc;
 
@@ -40,6 +41,9 @@ static int open_camera(struct assay__pipeline *pipeline, int index, struct assay
 	}
 	if (camera->picture_bytes < need.picture_bytes)
 		camera->picture_bytes = need.picture_bytes;
+	/* One that is still being looked for must not pass for ready until its thread has had a look. */
+	camera->item->source->health(camera->source, &health);
+	camera->state = health.state;
 	return 0;
 }
 

@@ -69,7 +69,8 @@ static uint64_t count_missing(struct assay__source *source, uint64_t id)
 {
 	uint64_t last = source->last_id;
 
-	source->last_id = id;
+	/* Without its first packet a picture has no number; it was the next. */
+	source->last_id = id ? id : last ? last + 1 : 0;
 	if (!last || !id || id == last)
 		return 0;
 	if (id > last)
