@@ -2,6 +2,7 @@
 #include "station/source/gstreamer_parse.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,44 +63,53 @@ static size_t skip_blanks(const char *text, size_t at)
 	return at + strspn(text + at, " \t\r\n");
 }
 
-/* The parser tells no place: it is the first part with which the beginning of the text is not a pipeline. */
-static size_t find_place(const char *text)
+/* Whether the beginning of the text is a pipeline, or would be if it went on: one cannot end in caps. */
+static bool is_beginning(const char *text, size_t size, GError **failed)
 {
-	char beginning[TEXT_MOST + 1];
-	size_t at = skip_blanks(text, 0);
+	char beginning[TEXT_MOST + sizeof(" ! identity")];
+	GError *ignored = NULL;
+	GstElement *element;
 
-	for (;;) {
-		size_t end = part_end(text, at);
-		GError *failed = NULL;
-		GstElement *element;
-
-		if (skip_blanks(text, at) >= end)
-			return at;
-		memcpy(beginning, text, end);
-		beginning[end] = '\0';
-		element = try_parse(beginning, &failed);
-		if (element)
-			gst_object_unref(element);
-		if (failed || !text[end]) {
-			g_clear_error(&failed);
-			return at;
-		}
-		at = skip_blanks(text, end + 1);
+	memcpy(beginning, text, size);
+	beginning[size] = '\0';
+	element = try_parse(beginning, &ignored);
+	g_clear_error(&ignored);
+	if (!element) {
+		strcat(beginning, " ! identity");
+		element = try_parse(beginning, failed);
 	}
+	if (element)
+		gst_object_unref(element);
+	return element != NULL;
 }
 
-static int fail_parse(const char *text, GError **failed, struct assay_error *error)
+/* The parser tells no place: it is the first part with which the beginning of the text is not a pipeline. */
+static int fail_parse(const char *text, GError **last, struct assay_error *error)
 {
-	size_t at = find_place(text);
-	const char *named = strchr((*failed)->message, '"');
+	size_t at = skip_blanks(text, 0), end;
+	GError *failed = NULL;
+	const char *named;
 	char word[64];
 
+	for (; (end = part_end(text, at)) > at && is_beginning(text, end, &failed); at = skip_blanks(text, end + 1))
+		if (!text[end]) {
+			assay__fail(
+				error, ASSAY_E_ARGUMENT, (int64_t)end,
+				"pipeline: its end cannot be linked to \"videoconvert ! appsink\", expected raw video there: %s",
+				(*last)->message);
+			return ASSAY_E_ARGUMENT;
+		}
+	if (end == at)
+		return assay__fail(error, ASSAY_E_ARGUMENT, (int64_t)at,
+						   "pipeline: character %zu: expected an element, found %s", at + 1,
+						   text[at] ? "\"!\"" : "the end");
 	/* Where the message names a word of that part, the place is the word. */
+	named = strchr(failed->message, '"');
 	if (named && sscanf(named, "\"%63[^\"]\"", word) == 1 && strstr(text + at, word))
 		at = (size_t)(strstr(text + at, word) - text);
 	assay__fail(error, ASSAY_E_ARGUMENT, (int64_t)at, "pipeline: character %zu, at '%.24s': %s", at + 1, text + at,
-				(*failed)->message);
-	g_clear_error(failed);
+				failed->message);
+	g_clear_error(&failed);
 	return ASSAY_E_ARGUMENT;
 }
 
@@ -133,18 +143,15 @@ int assay__gstreamer_parse(const char *text, GstElement **pipeline, GstElement *
 	if (strlen(text) > TEXT_MOST)
 		return assay__fail(error, ASSAY_E_LIMIT, TEXT_MOST, "pipeline: longer than %d bytes", TEXT_MOST);
 	element = try_parse(text, &failed);
-	if (!element)
-		return fail_parse(text, &failed, error);
-	count = find_sinks(element, &found);
+	count = element ? find_sinks(element, &found) : 0;
 	if (!count) {
-		gst_object_unref(element);
+		g_clear_error(&failed);
+		if (element)
+			gst_object_unref(element);
 		snprintf(whole, sizeof(whole), "%s%s", text, TAIL);
 		element = try_parse(whole, &failed);
 		if (!element) {
-			assay__fail(
-				error, ASSAY_E_ARGUMENT, (int64_t)strlen(text),
-				"pipeline: its end cannot be linked to \"videoconvert ! appsink\", expected raw video there: %s",
-				failed->message);
+			fail_parse(text, &failed, error);
 			g_clear_error(&failed);
 			return ASSAY_E_ARGUMENT;
 		}

@@ -233,13 +233,18 @@ static GstFlowReturn new_sample(GstAppSink *sink, gpointer ctx)
 static void set_trouble(struct assay__source *source, GstMessage *message)
 {
 	GError *failed = NULL;
+	char *debug = NULL;
+	const char *detail;
 
-	gst_message_parse_error(message, &failed, NULL);
+	gst_message_parse_error(message, &failed, &debug);
+	/* Such as the name of the file: in the last line of what is meant for debugging. */
+	detail = debug ? strrchr(debug, '\n') : NULL;
 	pthread_mutex_lock(&source->pacer.mutex);
-	assay__source_say(source->trouble, sizeof(source->trouble), "%s: %s", GST_OBJECT_NAME(message->src),
-					  failed->message);
+	assay__source_say(source->trouble, sizeof(source->trouble), "%s: %s%s%s", GST_OBJECT_NAME(message->src),
+					  failed->message, detail ? " " : "", detail ? detail + 1 : "");
 	pthread_mutex_unlock(&source->pacer.mutex);
 	g_clear_error(&failed);
+	g_free(debug);
 }
 
 static bool is_end(struct assay__source *source)
