@@ -326,6 +326,33 @@ static void test_killed(void **state)
 	fake_kill();
 }
 
+/* Frozen, as behind a cable that was pulled: no refusal, no answer. Then it is back, and may still hold the old connection to be there. */
+static void test_frozen(void **state)
+{
+	struct assay__station_stats stats;
+	int64_t start_us;
+
+	(void)state;
+	fake_start("0");
+	bench = bench_open(HEAD QUICK CAMERA, &audit_ops);
+	wait_ready();
+	trigger();
+	start_us = assay__clock_us();
+	kill(fake_pid, SIGSTOP);
+	printf("frozen was noticed after %ld ms\n", until_fault(ASSAY__FAULT_CAMERA, start_us));
+	assert_non_null(strstr(audit.last_part.reason, "side"));
+	/* Long enough for the library to have given up its own commands. */
+	usleep(4000000);
+	start_us = assay__clock_us();
+	kill(fake_pid, SIGCONT);
+	printf("thawed, back after %ld ms\n", until_fault(ASSAY__FAULT_NONE, start_us));
+	trigger();
+	assert_int_equal(audit.last_part.fault, ASSAY__FAULT_NONE);
+	stats = finish();
+	assert_audit(&stats);
+	fake_kill();
+}
+
 /* Restarted so quickly that it was never silent: it no longer knows the station, which notices. */
 static void test_restarted(void **state)
 {
@@ -464,6 +491,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_free_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lossy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_killed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_frozen, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_restarted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_dead_view, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_trigger, set_up, tear_down),

@@ -120,7 +120,7 @@ struct assay__source {
 	int first, count;
 	bool asked;
 	int64_t ask_us, arrived_us;
-	uint64_t number, vain, dropped;
+	uint64_t number, arrived, vain, dropped;
 	char trouble[160];
 };
 
@@ -212,6 +212,7 @@ static GstFlowReturn new_sample(GstAppSink *sink, gpointer ctx)
 		return GST_FLOW_FLUSHING;
 	pthread_mutex_lock(&source->pacer.mutex);
 	source->arrived_us = now_us;
+	source->arrived++;
 	source->quiet = false;
 	taken_us = source->live ? taken_at(GST_ELEMENT(sink), sample, now_us) : now_us;
 	live_asked = source->live && !source->free_run;
@@ -269,7 +270,7 @@ static GstMessage *hear(GstElement *pipeline)
 }
 
 /* From NULL to PLAYING. False: it failed, or the source is being closed. */
-static bool play(struct assay__source *source, GstElement *pipeline)
+static bool play(struct assay__source *source, GstElement *pipeline, GstElement *sink)
 {
 	GstStateChangeReturn change = gst_element_set_state(pipeline, GST_STATE_PAUSED);
 	bool playing = false;
@@ -295,6 +296,9 @@ static bool play(struct assay__source *source, GstElement *pipeline)
 		tell_state(source);
 		pthread_cond_broadcast(&source->pacer.changed);
 		pthread_mutex_unlock(&source->pacer.mutex);
+		/* Asked, a file goes at the pace of the asking; a live picture that waits for its moment only grows old. */
+		if (!source->free_run || change == GST_STATE_CHANGE_NO_PREROLL)
+			g_object_set(sink, "sync", FALSE, NULL);
 		playing = gst_element_set_state(pipeline, GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE;
 	}
 	if (!playing && !is_end(source)) {
@@ -355,11 +359,8 @@ static bool live_once(struct assay__source *source)
 	}
 	gst_app_sink_set_caps(GST_APP_SINK(sink), source->caps);
 	gst_app_sink_set_max_buffers(GST_APP_SINK(sink), 1);
-	/* Asked, a file goes at the pace of the asking; a live picture that waits for its moment only grows old. */
-	if (!source->free_run)
-		g_object_set(sink, "sync", FALSE, NULL);
 	gst_app_sink_set_callbacks(GST_APP_SINK(sink), &callbacks, source, NULL);
-	eos = play(source, pipeline) && run(source, pipeline);
+	eos = play(source, pipeline, sink) && run(source, pipeline);
 	pthread_mutex_lock(&source->pacer.mutex);
 	source->flushing = true;
 	/* One that begins again has not gone: who asks meanwhile waits. */
@@ -388,11 +389,11 @@ static void *keeper_main(void *arg)
 		int64_t until_us;
 
 		pthread_mutex_lock(&source->pacer.mutex);
-		before = source->pacer.health.pictures;
+		before = source->arrived;
 		pthread_mutex_unlock(&source->pacer.mutex);
 		eos = live_once(source);
 		pthread_mutex_lock(&source->pacer.mutex);
-		given = source->pacer.health.pictures + (uint64_t)source->count - before;
+		given = source->arrived - before;
 		if (given)
 			pause_ms = BACK_OFF_FIRST_MS;
 		else
