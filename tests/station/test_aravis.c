@@ -19,7 +19,9 @@
 #define FREE "triggers:\n  - {type: free}\n"
 #define LIMIT_US 40000000 /* generous: the machine may be busy; what it took is printed */
 
+/* Every camera is named: where this runs there may be real ones. */
 static pid_t fake_pid;
+extern const struct assay__source_ops assay__source_aravis;
 static struct bench bench; /* of the test that runs; closed after one that failed, or it would keep the camera */
 static char log_path[128];
 
@@ -146,10 +148,38 @@ static bool log_has(const char *words)
 	return has;
 }
 
+static void look(void *ctx, const struct assay__source_found *found)
+{
+	if (!strcmp(found->id, "Aravis-Fake-A7") && !strcmp(found->serial, "A7") && !strcmp(found->model, "Fake") &&
+		!strcmp(found->address, "127.0.0.1") && !strcmp(found->protocol, "GigEVision"))
+		(*(int *)ctx)++;
+}
+
+/* What `assay cameras` prints: there while it is there. */
+static void test_list(void **state)
+{
+	struct assay_error error;
+	int count = 0;
+
+	(void)state;
+	assert_int_equal(assay__source_aravis.list(look, &count, &error), 0);
+	assert_int_equal(count, 0);
+	fake_start("0");
+	assert_int_equal(assay__source_aravis.list(look, &count, &error), 0);
+	assert_int_equal(count, 1);
+	fake_kill();
+}
+
 /* Each trigger brings one picture of the camera and one verdict; others find the camera as it should be, during and after. */
 static void test_asked(void **state)
 {
-	char *during[] = {(char[]){VIEWER}, (char[]){"--no-packet-socket"}, (char[]){"--duration"}, (char[]){"1"}, NULL};
+	char *during[] = {(char[]){VIEWER},
+					  (char[]){"-n"},
+					  (char[]){"Aravis-Fake-A7"},
+					  (char[]){"--no-packet-socket"},
+					  (char[]){"--duration"},
+					  (char[]){"1"},
+					  NULL};
 	struct assay__source_health health;
 	struct assay__station_stats stats;
 	int status;
@@ -456,9 +486,9 @@ static void test_refused(void **state)
 	static const struct {
 		const char *setting, *words;
 	} wrong[] = {{"camera: nobody-1", "camera nobody-1 is not found; `assay cameras`"},
-				 {"exposure_us: 50000000", "exposure_us"},
-				 {"pixel_format: Mono7", "pixel_format"},
-				 {"features: Nonsense=1", "features"}};
+				 {"camera: A7, exposure_us: 50000000", "exposure_us"},
+				 {"camera: A7, pixel_format: Mono7", "pixel_format"},
+				 {"camera: A7, features: Nonsense=1", "features"}};
 
 	(void)state;
 	snprintf(path, sizeof(path), "%s/station.yaml", room);
@@ -485,6 +515,7 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_viewer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_leads, set_up, tear_down),
