@@ -15,6 +15,7 @@ static int open_camera(struct assay__pipeline *pipeline, int index, struct assay
 {
 	struct assay__camera *camera = &pipeline->cameras[index];
 	const struct assay__recipe_set *set = pipeline->set;
+	struct assay__source_health health;
 	struct assay__source_need need = {.free_run = camera->leads};
 	int rc;
 
@@ -39,6 +40,9 @@ static int open_camera(struct assay__pipeline *pipeline, int index, struct assay
 	}
 	if (camera->picture_bytes < need.picture_bytes)
 		camera->picture_bytes = need.picture_bytes;
+	/* One that is still being looked for must not pass for ready until its thread has had a look. */
+	camera->item->source->health(camera->source, &health);
+	camera->state = health.state;
 	return 0;
 }
 
@@ -123,13 +127,15 @@ static void take_picture(struct assay__camera *camera, struct assay__frame *fram
 		return;
 	}
 	do {
+		error.message[0] = '\0';
 		rc = ops->wait(camera->source, ms_until(frame->part.deadline_us), &picture, &error);
 		atomic_store(&camera->beat_us, assay__clock_us());
 	} while (rc == ASSAY_E_CANCELLED && assay__clock_us() < frame->part.deadline_us);
 	if (rc == ASSAY_E_CANCELLED)
 		spoil(view, ASSAY__FAULT_NO_IMAGE, "%s", "no picture came in time");
 	else if (rc == ASSAY_E_CLOSED)
-		spoil(view, ASSAY__FAULT_CAMERA, "%s", "the camera is gone, or has no more pictures");
+		spoil(view, ASSAY__FAULT_CAMERA, "%s",
+			  *error.message ? error.message : "the camera is gone, or has no more pictures");
 	else if (rc)
 		spoil(view, ASSAY__FAULT_BROKEN, "%s", error.message);
 	else
