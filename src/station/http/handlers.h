@@ -28,6 +28,13 @@ enum MHD_Result assay__http_part(struct assay__request *request);
 enum MHD_Result assay__http_part_picture(struct assay__request *request);
 enum MHD_Result assay__http_part_map(struct assay__request *request);
 enum MHD_Result assay__http_part_replay(struct assay__request *request);
+/* http_reviews.c */
+enum MHD_Result assay__http_reviews(struct assay__request *request);
+enum MHD_Result assay__http_reviews_queue(struct assay__request *request);
+enum MHD_Result assay__http_reviews_summary(struct assay__request *request);
+enum MHD_Result assay__http_part_reviews(struct assay__request *request);
+enum MHD_Result assay__http_part_review(struct assay__request *request);
+enum MHD_Result assay__http_part_review_withdraw(struct assay__request *request);
 /* http_session.c */
 enum MHD_Result assay__http_session(struct assay__request *request);
 enum MHD_Result assay__http_login(struct assay__request *request);

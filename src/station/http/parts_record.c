@@ -38,9 +38,8 @@ static const char *fault_or_null(enum assay__fault fault)
 	return fault ? assay__fault_name(fault) : NULL;
 }
 
-static void put_line(struct assay__json *json, const struct assay__part_line *line)
+void assay__parts_line_write(struct assay__json *json, const struct assay__part_line *line)
 {
-	assay__json_object(json);
 	assay__field_int(json, "sequence", (int64_t)line->sequence);
 	put_time(json, line->wall_us);
 	assay__field_int(json, "latency_us", line->latency_us);
@@ -54,6 +53,12 @@ static void put_line(struct assay__json *json, const struct assay__part_line *li
 	assay__field_text(json, "code", line->code);
 	assay__field_text(json, "recipe", line->recipe_name);
 	assay__field_text(json, "reason", line->reason);
+}
+
+static void put_line(struct assay__json *json, const struct assay__part_line *line)
+{
+	assay__json_object(json);
+	assay__parts_line_write(json, line);
 	assay__json_object_end(json);
 }
 

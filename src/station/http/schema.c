@@ -14,6 +14,7 @@
 #define REF(name) "{\"$ref\":\"#/components/schemas/" name "\"}"
 #define P(name, of) "\"" name "\":" of
 #define VERDICT "{\"type\":\"string\",\"enum\":[\"PASS\",\"FAIL\",\"FAULT\"]}"
+#define JUDGEMENT "{\"type\":\"string\",\"enum\":[\"good\",\"bad\",\"unsure\"]}"
 #define OBJECT(required, properties)                                                                                   \
 	"{\"type\":\"object\",\"additionalProperties\":false,\"required\":[" required "],\"properties\":{" properties "}}"
 #define COUNTS "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"integer\"}}"
@@ -132,6 +133,16 @@ static const char
 										P("sequence", INTEGER) "," P(
 											"outcome", "{\"type\":\"string\",\"enum\":[\"identical\",\"different\","
 													   "\"skipped\"]}") "," P("views", INTEGER) "," P("text", STRING))},
+					/* clang-format off */
+					{"Mark", OBJECT("\"view\"", P("view", INTEGER) "," P("box", LIST(INTEGER)) "," P("radius", INTEGER) "," P("stroke", LIST(INTEGER)))},
+					{"NewReview", OBJECT("\"judgement\"", P("judgement", JUDGEMENT) "," P("kind", STRING) "," P("note", STRING) "," P("marks", LIST(REF("Mark"))))},
+					{"Review", OBJECT("\"id\",\"sequence\",\"time\",\"reviewer\",\"judgement\"", P("id", INTEGER) "," P("sequence", INTEGER) "," P("time", STRING) "," P("reviewer", STRING) "," P("judgement", JUDGEMENT) "," P("withdrawn", BOOLEAN) "," P("kind", STRING) "," P("note", STRING) "," P("marks", LIST(REF("Mark"))))},
+					{"Reviews", OBJECT("\"reviews\",\"next\"", P("reviews", LIST(REF("Review"))) "," P("next", "{\"type\":[\"integer\",\"null\"]}"))},
+					{"Queued", OBJECT("\"sequence\",\"time\",\"verdict\",\"worth\"", PART_LINE "," P("worth", "{\"type\":\"string\",\"enum\":[\"disputed\",\"near\",\"unlike\"]}") "," P("nearness", "{\"type\":[\"number\",\"null\"]}"))},
+					{"Queue", OBJECT("\"parts\"", P("parts", LIST(REF("Queued"))))},
+					{"Agreement", OBJECT("\"first\",\"second\",\"kappa\"", P("first", STRING) "," P("second", STRING) "," P("both_good", INTEGER) "," P("both_bad", INTEGER) "," P("only_first_bad", INTEGER) "," P("only_second_bad", INTEGER) "," P("kappa", "{\"type\":[\"number\",\"null\"]}"))},
+					{"ReviewSummary", OBJECT("\"parts\",\"agreement\"", P("parts", INTEGER) "," P("good", INTEGER) "," P("bad", INTEGER) "," P("unsure", INTEGER) "," P("overkill", INTEGER) "," P("escapes", INTEGER) "," P("disputed", INTEGER) "," P("agreement", LIST(REF("Agreement"))))},
+					/* clang-format on */
 					{"Session",
 					 OBJECT("\"user\",\"role\",\"users_exist\"",
 							P("user", STRING_OR_NULL) "," P("role", STRING) "," P("csrf", STRING_OR_NULL) "," P(

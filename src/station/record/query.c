@@ -97,7 +97,7 @@ static void read_text(sqlite3_stmt *statement, int column, char *to, size_t size
 	snprintf(to, size, "%s", text ? text : "");
 }
 
-static void read_line(sqlite3_stmt *statement, struct assay__part_line *line)
+void assay__part_line_read(sqlite3_stmt *statement, struct assay__part_line *line)
 {
 	int verdict = sqlite3_column_int(statement, 3), fault = sqlite3_column_int(statement, 4);
 	line->sequence = (uint64_t)sqlite3_column_int64(statement, 0);
@@ -118,9 +118,7 @@ static void read_line(sqlite3_stmt *statement, struct assay__part_line *line)
 int assay__query_page(struct assay__reader *reader, const struct assay__part_filter *filter, uint64_t *cursor,
 					  struct assay__part_line *lines, int most, int *count, struct assay_error *error)
 {
-	char sql[1024] =
-		"SELECT sequence, wall_us, latency_us, verdict, fault, score_q8, threshold_q8, p_value, view_count,"
-		" challenge, code, recipe, reason FROM parts WHERE 1";
+	char sql[1024] = "SELECT " ASSAY__PART_LINE_COLUMNS " FROM parts p WHERE 1";
 	sqlite3_stmt *statement = NULL;
 	int found = 0, code;
 	write_where(filter, *cursor, sql, sizeof(sql));
@@ -129,7 +127,7 @@ int assay__query_page(struct assay__reader *reader, const struct assay__part_fil
 		return rc;
 	bind_where(statement, filter, *cursor, most);
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW && found < most)
-		read_line(statement, &lines[found++]);
+		assay__part_line_read(statement, &lines[found++]);
 	if (code != SQLITE_DONE && code != SQLITE_ROW)
 		rc = assay__database_fail(reader->db, code, "record.db", error);
 	sqlite3_finalize(statement);
