@@ -35,6 +35,22 @@ enum MHD_Result assay__http_reviews_summary(struct assay__request *request);
 enum MHD_Result assay__http_part_reviews(struct assay__request *request);
 enum MHD_Result assay__http_part_review(struct assay__request *request);
 enum MHD_Result assay__http_part_review_withdraw(struct assay__request *request);
+/* http_workshop.c */
+enum MHD_Result assay__http_workshop(struct assay__request *request);
+enum MHD_Result assay__http_workshop_teach(struct assay__request *request);
+enum MHD_Result assay__http_workshop_learn(struct assay__request *request);
+enum MHD_Result assay__http_workshop_revert(struct assay__request *request);
+enum MHD_Result assay__http_workshop_cancel(struct assay__request *request);
+enum MHD_Result assay__http_workshop_activate(struct assay__request *request);
+enum MHD_Result assay__http_workshop_discard(struct assay__request *request);
+enum MHD_Result assay__http_workshop_flips(struct assay__request *request);
+enum MHD_Result assay__http_tray(struct assay__request *request);
+enum MHD_Result assay__http_tray_add(struct assay__request *request);
+enum MHD_Result assay__http_tray_collect(struct assay__request *request);
+enum MHD_Result assay__http_tray_remove(struct assay__request *request);
+enum MHD_Result assay__http_tray_empty(struct assay__request *request);
+enum MHD_Result assay__http_tray_picture(struct assay__request *request);
+enum MHD_Result assay__http_recipe_lineage(struct assay__request *request);
 /* http_session.c */
 enum MHD_Result assay__http_session(struct assay__request *request);
 enum MHD_Result assay__http_login(struct assay__request *request);

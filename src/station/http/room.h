@@ -12,6 +12,7 @@
 #include "station/http/http.h"
 #include "station/http/target.h"
 #include "station/review/reviews.h"
+#include "station/workshop/workshop.h"
 
 #define ASSAY__REQUEST_MAX_ARGUMENTS 3
 #define ASSAY__REQUEST_MAX_HEADERS 6
@@ -77,6 +78,7 @@ struct assay__http {
 	struct assay__porter *porter;
 	pthread_mutex_t reviews_mutex; /**< of the reviews, opened when first asked */
 	struct assay__reviews *reviews;
+	struct assay__workshop *workshop; /**< NULL: the station keeps no record */
 	char *users_path;
 	int port;
 	bool tls, loopback;

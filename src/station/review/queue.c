@@ -129,6 +129,40 @@ int assay__reviews_counts(struct assay__reviews *reviews, struct assay__review_c
 	return 0;
 }
 
+int assay__reviews_words(struct assay__reviews *reviews, struct assay__word **out, int *count,
+						 struct assay_error *error)
+{
+	struct assay__word *list = NULL;
+	sqlite3_stmt *rows = NULL;
+	int found = 0, room = 0, code = SQLITE_DONE;
+	int rc = assay__database_prepare(reviews->db,
+									 WITH_STANDING "SELECT sequence, judgement FROM standing WHERE id IN"
+												   " (SELECT max(id) FROM standing GROUP BY sequence) ORDER BY sequence",
+									 &rows, error);
+	while (rc == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW) {
+		if (found == room) {
+			struct assay__word *more = realloc(list, (size_t)(room = room ? 2 * room : 256) * sizeof(*more));
+			if (!more) {
+				rc = assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the reviews");
+				break;
+			}
+			list = more;
+		}
+		list[found++] = (struct assay__word){(uint64_t)sqlite3_column_int64(rows, 0),
+											 (enum assay__judgement)sqlite3_column_int(rows, 1)};
+	}
+	if (rc == 0 && code != SQLITE_DONE)
+		rc = assay__reviews_fail(reviews, code, error);
+	sqlite3_finalize(rows);
+	if (rc) {
+		free(list);
+		return rc;
+	}
+	*out = list;
+	*count = found;
+	return 0;
+}
+
 double assay__kappa(const struct assay__agreement *t)
 {
 	double n = (double)(t->both_good + t->both_bad + t->only_first_bad + t->only_second_bad);

@@ -106,6 +106,15 @@ int assay__reviews_queue(struct assay__reviews *reviews, const char *reviewer, s
 int assay__reviews_counts(struct assay__reviews *reviews, struct assay__review_counts *counts,
 						  struct assay_error *error);
 
+/** The last word on a part, of all people. */
+struct assay__word {
+	uint64_t sequence;
+	enum assay__judgement judgement;
+};
+/** All last words by sequence; *out (NULL if there are none) is from malloc and the caller's. Errors: IO, NOMEM. */
+int assay__reviews_words(struct assay__reviews *reviews, struct assay__word **out, int *count,
+						 struct assay_error *error);
+
 /** Pairs of people with at least one part in common, most parts first. Errors: IO. */
 int assay__reviews_agreement(struct assay__reviews *reviews, struct assay__agreement *list, int most, int *count,
 							 struct assay_error *error);
