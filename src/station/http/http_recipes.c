@@ -21,6 +21,8 @@ static void put_recipe(struct assay__json *json, const struct assay__station_rec
 	assay__json_int(json, recipe->number);
 	assay__json_key(json, "selected");
 	assay__json_bool(json, recipe->selected);
+	assay__json_key(json, "taught");
+	assay__json_bool(json, recipe->taught);
 	assay__json_key(json, "file");
 	assay__json_string(json, recipe->file);
 	assay__json_key(json, "content_hash");

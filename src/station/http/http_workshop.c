@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json_field.h"
 #include "base/text.h"
@@ -406,6 +407,8 @@ enum MHD_Result assay__http_recipe_lineage(struct assay__request *request)
 		return answer;
 	if (!assay__workshop_recipe(workshop, request->arguments[0], file, content))
 		return assay__answer_error(request, 404, "not_found", "there is no recipe of that name");
+	if (access(file, F_OK))
+		return assay__answer_error(request, 422, "untaught", "this recipe is not taught yet");
 	if (assay_recipe_open(&(struct assay_env){0}, file, &recipe, &error))
 		return assay__answer_failure(request, &error);
 	assay_recipe_get_info(recipe, &info);

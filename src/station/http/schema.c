@@ -97,7 +97,7 @@ static const char
 									  P("accepted", BOOLEAN) "," P("recorded", BOOLEAN) "," EVENT)},
 					{"Recipe",
 					 OBJECT("\"name\",\"number\",\"selected\",\"content_hash\"",
-							P("name", STRING) "," P("number", INTEGER) "," P("selected", BOOLEAN) "," P("file", STRING) "," P("content_hash", HEX) "," P("network_hash", HEX) "," P("width_px", INTEGER) "," P("height_px",
+							P("name", STRING) "," P("number", INTEGER) "," P("selected", BOOLEAN) "," P("taught", BOOLEAN) "," P("file", STRING) "," P("content_hash", HEX) "," P("network_hash", HEX) "," P("width_px", INTEGER) "," P("height_px",
 																																																			   INTEGER) "," P("channels",
 																																																							  INTEGER) "," P("working_width_px",
 																																																											 INTEGER) "," P("working_height_px",

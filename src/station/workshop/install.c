@@ -22,12 +22,12 @@ static int replace(struct assay__station *station, const char *file, const char 
 	assay_recipe_close(recipe);
 	snprintf(before, sizeof(before), "%s.before", file);
 	unlink(before);
-	if (link(file, before) || rename(fresh, file))
+	if ((link(file, before) && errno != ENOENT) || rename(fresh, file))
 		return assay__fail(error, ASSAY_E_IO, -1, "%s: cannot put the new recipe in its place: %s", file,
 						   strerror(errno));
 	rc = assay__station_reload(station, error);
-	if (rc)
-		rename(before, file);
+	if (rc && rename(before, file))
+		unlink(file);
 	return rc;
 }
 

@@ -18,7 +18,7 @@
 
 void assay__tray_path(const struct assay__workshop *workshop, int number, char out[ASSAY__WORKSHOP_PATH_CHARS])
 {
-	snprintf(out, ASSAY__WORKSHOP_PATH_CHARS, "%s/%06d.png", workshop->tray_dir, number);
+	snprintf(out, ASSAY__WORKSHOP_PATH_CHARS, "%.4060s/%06d.png", workshop->tray_dir, number);
 }
 
 static int by_number(const void *a, const void *b)
