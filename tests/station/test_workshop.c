@@ -176,6 +176,12 @@ static void test_learn_and_revert(void **state)
 	int rejected = 0;
 
 	(void)state;
+	/* with the network of the product, which sees the defects of the line */
+	fill_tray(&site, 12);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/workshop/teach", NULL, "{\"recipe\":\"quick\"}"), 200);
+	answer = wait_phase(&site, "ready");
+	answer_free(&answer);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/workshop/activate", NULL, "{}"), 200);
 	for (int i = 0; i < 30; i++)
 		assert_int_equal(http_status(site.port, "POST", "/api/v1/trigger", NULL, "{}"), 200);
 	content_of(&site, before);

@@ -70,7 +70,7 @@ static void run_job(struct assay__workshop *workshop)
 {
 	struct assay__workshop_state *state = calloc(1, sizeof(*state));
 	struct assay_error error = {.code = ASSAY_E_NOMEM, .message = "out of memory"};
-	char text[ASSAY__EVENT_TEXT_MAX];
+	char text[512];
 	int rc = ASSAY_E_NOMEM;
 
 	workshop->flip_count = 0;
@@ -93,7 +93,7 @@ static void run_job(struct assay__workshop *workshop)
 		unlink(workshop->candidate);
 	}
 	workshop->asked = false;
-	snprintf(text, sizeof(text), "%s of %s by %s: %.160s", assay__job_name(workshop->state.job.kind),
+	snprintf(text, sizeof(text), "%s of %s by %s: %s", assay__job_name(workshop->state.job.kind),
 			 workshop->state.job.recipe, workshop->state.job.author, workshop->state.text);
 	pthread_mutex_unlock(&workshop->lock);
 	assay__station_event(workshop->station, "workshop", text);
