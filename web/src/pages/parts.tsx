@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// All parts on record, newest first; the station searches and pages, this page keeps what it has seen.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type PartLine, type Recipe, type Verdict, get, query } from "../lib/api";
+import { count, decimal, milliseconds, moment } from "../lib/format";
+import { line } from "../lib/line";
+import { go, place, requery } from "../lib/route";
+import { useStore } from "../lib/store";
+import { t } from "../text";
+import { Button, Choice, Field, LinkButton, Notice, VerdictTag, errorText, useAsk, useKeys } from "../ui/bits";
+import { VirtualTable } from "../ui/list";
+
+const PAGE = 100;
+const names = ["code", "verdict", "from", "to", "recipe", "score_least", "score_most", "challenge"] as const;
+type Wanted = Partial<Record<(typeof names)[number], string>>;
+
+function read(from: URLSearchParams): Wanted {
+  const wanted: Wanted = {};
+  for (const name of names) {
+    const value = from.get(name);
+    if (value) wanted[name] = value;
+  }
+  return wanted;
+}
+
+function micros(local: string | undefined): number | undefined {
+  const at = local ? new Date(local).getTime() : NaN;
+  return Number.isFinite(at) && at > 0 ? at * 1000 : undefined;
+}
+
+/** What the station is asked for. */
+export function filterOf(wanted: Wanted) {
+  return {
+    code_begin: wanted.code?.trim(),
+    verdict: wanted.verdict,
+    from_us: micros(wanted.from),
+    to_us: micros(wanted.to),
+    recipe: wanted.recipe,
+    score_least: wanted.score_least,
+    score_most: wanted.score_most,
+    challenge: wanted.challenge,
+  };
+}
+
+interface Found {
+  rows: PartLine[];
+  next: number | null;
+  busy: boolean;
+  error: string | null;
+}
+const nothing: Found = { rows: [], next: null, busy: true, error: null };
+
+/** The list as last seen, so that coming back from a part finds it in its place. */
+let kept: { key: string; found: Found; chosen: number } | null = null;
+
+export function neighbours(sequence: number): { newer?: number; older?: number } {
+  const rows = kept?.found.rows ?? [];
+  const at = rows.findIndex((row) => row.sequence === sequence);
+  return at < 0 ? { newer: sequence + 1, older: sequence - 1 } : { newer: rows[at - 1]?.sequence, older: rows[at + 1]?.sequence };
+}
+
+export function Parts() {
+  const at = useStore(place);
+  const newest = useStore(line).status?.sequence ?? 0;
+  const wanted = read(at.query);
+  const key = JSON.stringify(wanted);
+  const [found, setFound] = useState<Found>(kept?.key === key ? kept.found : nothing);
+  const [chosen, setChosen] = useState(kept?.key === key ? kept.chosen : -1);
+  const [open, setOpen] = useState(Object.keys(wanted).some((name) => name !== "code" && name !== "verdict"));
+  const recipes = useAsk("recipes", (signal) => get<{ recipes: Recipe[] }>("recipes", { signal }));
+  const turn = useRef(0);
+  const search = useRef<HTMLInputElement>(null);
+  const shown = useRef(found);
+  shown.current = found;
+
+  const load = async (cursor: number | null) => {
+    const mine = ++turn.current;
+    setFound((old) => (cursor ? { ...old, busy: true } : { ...nothing }));
+    try {
+      const page = await get<{ parts: PartLine[]; next: number | null }>(
+        `parts${query({ ...filterOf(wanted), limit: PAGE, cursor: cursor ?? undefined })}`,
+      );
+      if (mine !== turn.current) return;
+      setFound((old) => ({
+        rows: cursor ? [...old.rows, ...page.parts] : page.parts,
+        next: page.next,
+        busy: false,
+        error: null,
+      }));
+    } catch (error) {
+      if (mine === turn.current) setFound((old) => ({ ...old, busy: false, next: null, error: errorText(error) }));
+    }
+  };
+  const first = useRef(true);
+  useEffect(() => {
+    const back = first.current && kept?.key === key && !kept.found.busy;
+    first.current = false;
+    if (!back) {
+      setChosen(-1);
+      void load(null);
+    }
+  }, [key]);
+  useEffect(() => {
+    kept = { key, found: shown.current, chosen };
+  });
+
+  const set = (change: Wanted) => {
+    const values = new URLSearchParams();
+    for (const [name, value] of Object.entries({ ...wanted, ...change })) if (value) values.set(name, value);
+    requery(values);
+  };
+  const typed = useRef(0);
+  const type = (change: Wanted) => {
+    clearTimeout(typed.current);
+    typed.current = window.setTimeout(() => set(change), 250);
+  };
+  const openRow = (row: PartLine | undefined) => row && go(`/parts/${row.sequence}`);
+  useKeys({
+    "/": () => search.current?.focus(),
+    j: () => setChosen(Math.min(found.rows.length - 1, chosen + 1)),
+    k: () => setChosen(Math.max(0, chosen - 1)),
+    Enter: () => openRow(found.rows[chosen]),
+  });
+  const newer = found.rows.length && !Object.keys(wanted).length ? newest - found.rows[0].sequence : 0;
+  const verdict = (wanted.verdict ?? "") as Verdict | "" | "FAIL,FAULT";
+
+  return (
+    <div class="parts-page">
+      <div class="row">
+        <h1>{t("page.parts")}</h1>
+        <input
+          ref={search}
+          class="search"
+          type="search"
+          aria-label={t("parts.search")}
+          placeholder={t("parts.search")}
+          value={wanted.code ?? ""}
+          onInput={(event) => type({ code: event.currentTarget.value })}
+        />
+        <Choice
+          label={t("parts.verdict")}
+          value={verdict}
+          onChange={(value) => set({ verdict: value })}
+          options={[
+            { value: "", label: t("parts.all") },
+            { value: "PASS", label: t("verdict.PASS") },
+            { value: "FAIL", label: t("verdict.FAIL") },
+            { value: "FAULT", label: t("verdict.FAULT") },
+          ]}
+        />
+        <Button label={t("parts.more")} icon="settings" pressed={open} onClick={() => setOpen(!open)} />
+        <LinkButton
+          to={`/api/v1/export/parts.csv${query(filterOf(wanted))}`}
+          label={t("act.csv")}
+          icon="save"
+          download
+        />
+      </div>
+      {open && (
+        <div class="fields">
+          <Field label={t("parts.from")}>
+            <input type="datetime-local" value={wanted.from ?? ""} onChange={(event) => set({ from: event.currentTarget.value })} />
+          </Field>
+          <Field label={t("parts.to")}>
+            <input type="datetime-local" value={wanted.to ?? ""} onChange={(event) => set({ to: event.currentTarget.value })} />
+          </Field>
+          <Field label={t("parts.recipe")}>
+            <select value={wanted.recipe ?? ""} onChange={(event) => set({ recipe: event.currentTarget.value })}>
+              <option value="">{t("parts.all")}</option>
+              {recipes.value?.recipes.map((recipe) => (
+                <option key={recipe.number} value={recipe.name}>
+                  {recipe.name}
+                </option>
+              ))}
+            </select>
+          </Field>
+          <Field label={t("parts.score_least")}>
+            <input
+              type="number"
+              min="0"
+              step="0.1"
+              inputMode="decimal"
+              value={wanted.score_least ?? ""}
+              onChange={(event) => set({ score_least: event.currentTarget.value })}
+            />
+          </Field>
+          <Field label={t("parts.score_most")}>
+            <input
+              type="number"
+              min="0"
+              step="0.1"
+              inputMode="decimal"
+              value={wanted.score_most ?? ""}
+              onChange={(event) => set({ score_most: event.currentTarget.value })}
+            />
+          </Field>
+          <Button
+            label={t("parts.challenge")}
+            pressed={wanted.challenge === "1"}
+            onClick={() => set({ challenge: wanted.challenge ? "" : "1" })}
+          />
+          <Button label={t("parts.clear")} onClick={() => requery(new URLSearchParams())} />
+        </div>
+      )}
+      {found.error && <Notice kind="bad">{found.error}</Notice>}
+      {newer > 0 && (
+        <button type="button" class="newer" onClick={() => void load(null)}>
+          {t("parts.newer", { n: count(newer) })}
+        </button>
+      )}
+      <VirtualTable
+        label={t("page.parts")}
+        heads={[t("parts.number"), t("parts.verdict"), t("parts.time"), t("parts.code"), t("parts.score"), t("parts.latency"), t("parts.why")]}
+        rows={found.rows}
+        row_px={56}
+        chosen={chosen}
+        more={found.next !== null && !found.busy}
+        onMore={() => void load(found.next)}
+        keyOf={(row) => row.sequence}
+        rowClass={(_, i) => (i === chosen ? "chosen" : "")}
+        onOpen={openRow}
+        draw={(row) => (
+          <>
+            <span role="cell" class="number">
+              <a href={`#/parts/${row.sequence}`}>{count(row.sequence)}</a>
+            </span>
+            <span role="cell">
+              <VerdictTag verdict={row.verdict} fault={row.fault} />
+            </span>
+            <span role="cell" class="number">
+              {moment(new Date(row.time))}
+            </span>
+            <span role="cell" class="code">
+              {row.code}
+              {row.challenge && <em>{t("parts.challenge")}</em>}
+            </span>
+            <span role="cell" class="number">
+              {row.verdict === "FAULT" ? "–" : `${decimal(row.score)} / ${decimal(row.threshold)}`}
+            </span>
+            <span role="cell" class="number">
+              {milliseconds(row.latency_us)}
+            </span>
+            <span role="cell" class="reason">
+              {row.reason}
+            </span>
+          </>
+        )}
+      />
+      <p class="quiet foot" role="status">
+        {found.busy
+          ? t("act.wait")
+          : found.rows.length
+            ? t(found.next === null ? "parts.shown_all" : "parts.shown", { n: count(found.rows.length) })
+            : t("parts.none")}
+      </p>
+    </div>
+  );
+}
