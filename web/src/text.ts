@@ -147,6 +147,7 @@ const words = {
   "parts.score": ["Score / threshold", "得分 / 阈值"],
   "parts.latency": ["Latency", "延迟"],
   "parts.why": ["Why", "原因"],
+  "parts.worst_at": ["{camera}: worst at {x}, {y} px", "{camera}：最差处位于 {x}, {y} 像素"],
   "parts.none": ["No part fits", "没有符合条件的零件"],
   "parts.shown": ["{n} parts shown; more come as you scroll", "已显示 {n} 个零件，继续滚动可加载更多"],
   "parts.shown_all": ["{n} parts, all that fit", "共 {n} 个符合条件的零件"],

@@ -16,14 +16,19 @@ export function Certificate({ args }: { args: string[] }) {
   const replay = useReplay(name);
   const [made] = useState(new Date());
   useEffect(() => replay.run(), []);
-  useKeys({ p: print, Escape: () => go(`/parts/${name}`) });
+  const onPaper = async () => {
+    // what has not come yet would be missing on the sheet
+    await Promise.all([...document.images].map((image) => image.decode().catch(() => undefined)));
+    print();
+  };
+  useKeys({ p: () => void onPaper(), Escape: () => go(`/parts/${name}`) });
   return (
     <div class="certificate-page">
       <div class="row no-print">
         <Button bare icon="back" label={t("part.back_to", { n: name })} onClick={() => go(`/parts/${name}`)} />
         <h1>{t("page.certificate")}</h1>
         <span class="gap" />
-        <Button label={t("act.print")} icon="print" kind="main" onClick={() => print()} disabled={!part.value || replay.busy} />
+        <Button label={t("act.print")} icon="print" kind="main" onClick={() => void onPaper()} disabled={!part.value || replay.busy} />
       </div>
       {part.error && <Notice kind="bad">{part.error}</Notice>}
       {part.value && <Sheet part={part.value} version={status.value?.version ?? ""} replay={replay} made={made} />}

@@ -59,6 +59,12 @@ export function neighbours(sequence: number): { newer?: number; older?: number }
   return at < 0 ? { newer: sequence + 1, older: sequence - 1 } : { newer: rows[at - 1]?.sequence, older: rows[at + 1]?.sequence };
 }
 
+/* The record tells it in English; the usual form is said in the reader's language. */
+function reasonOf(row: PartLine): string {
+  const usual = /^(.*): score [\d.]+ above [\d.]+, worst at (\d+),(\d+) px$/.exec(row.reason);
+  return usual ? t("parts.worst_at", { camera: usual[1], x: usual[2], y: usual[3] }) : row.reason;
+}
+
 export function Parts() {
   const at = useStore(place);
   const newest = useStore(line).status?.sequence ?? 0;
@@ -203,11 +209,6 @@ export function Parts() {
         </div>
       )}
       {found.error && <Notice kind="bad">{found.error}</Notice>}
-      {newer > 0 && (
-        <button type="button" class="newer" onClick={() => void load(null)}>
-          {t("parts.newer", { n: count(newer) })}
-        </button>
-      )}
       <VirtualTable
         label={t("page.parts")}
         heads={[t("parts.number"), t("parts.verdict"), t("parts.time"), t("parts.code"), t("parts.score"), t("parts.latency"), t("parts.why")]}
@@ -241,18 +242,22 @@ export function Parts() {
               {milliseconds(row.latency_us)}
             </span>
             <span role="cell" class="reason">
-              {row.reason}
+              {reasonOf(row)}
             </span>
           </>
         )}
       />
-      <p class="quiet foot" role="status">
+      <div class="row foot">
+        <p class="quiet" role="status">
         {found.busy
           ? t("act.wait")
           : found.rows.length
             ? t(found.next === null ? "parts.shown_all" : "parts.shown", { n: count(found.rows.length) })
             : t("parts.none")}
-      </p>
+        </p>
+        <span class="gap" />
+        {newer > 0 && <Button label={t("parts.newer", { n: count(newer) })} icon="up" onClick={() => void load(null)} />}
+      </div>
     </div>
   );
 }

@@ -8,6 +8,7 @@ import { line, shiftStart } from "../lib/line";
 import { place, requery } from "../lib/route";
 import { type Group, type Rule, centre, chart } from "../lib/rules";
 import { useStore } from "../lib/store";
+import { rejectedFrom } from "../lib/sums";
 import { type Key, t } from "../text";
 import { Choice, Field, LinkButton, Notice, Tile, faultWord, useAsk } from "../ui/bits";
 import { Chart, axis, token } from "../ui/chart";
@@ -130,7 +131,7 @@ function ControlChart({ sum }: { sum: Sum }) {
       <p class="quiet">{t("quality.chart_note", { mean: percent(mean, 2) })}</p>
       <Chart
         label={t("quality.chart_label", { mean: percent(mean, 2), n: broken.length })}
-        height={240}
+        height={210}
         data={data}
         watch={[sum]}
         options={() => ({
@@ -144,9 +145,9 @@ function ControlChart({ sum }: { sum: Sum }) {
           series: [
             {},
             { stroke: token("data"), width: 2, points: { show: true, size: 6, fill: token("data") } },
-            { stroke: token("ink-2"), width: 1.5 },
-            { stroke: token("bad"), width: 1.5, dash: [8, 5] },
-            { stroke: token("bad"), width: 1.5, dash: [8, 5] },
+            { stroke: token("ink-2"), width: 1.5, points: { show: false } },
+            { stroke: token("bad"), width: 1.5, dash: [8, 5], points: { show: false } },
+            { stroke: token("bad"), width: 1.5, dash: [8, 5], points: { show: false } },
             { stroke: token("bad"), width: 0, points: { show: true, size: 13, stroke: token("bad"), fill: token("panel"), width: 3 } },
           ],
         })}
@@ -269,13 +270,6 @@ function Places({ sum }: { sum: Sum }) {
       </div>
     </section>
   );
-}
-
-/** Rejected at or above the lower edge of a bin: exact, because both are sums over whole bins. */
-export function rejectedFrom(sum: { bins_pass: number[]; bins_fail: number[] }, bin: number): number {
-  let n = 0;
-  for (let i = bin; i < sum.bins_pass.length; i++) n += sum.bins_pass[i] + sum.bins_fail[i];
-  return n;
 }
 
 function Scores({ sum, recipe }: { sum: Sum; recipe: string }) {

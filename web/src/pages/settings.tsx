@@ -162,7 +162,7 @@ function Recipes() {
         ))}
       </div>
       {may("engineer") && (
-        <Button label={t("recipes.reload")} icon="replay" onClick={() => void act(() => post("reload"), t("recipes.reloaded"))} />
+        <div class="row"><Button label={t("recipes.reload")} icon="replay" onClick={() => void act(() => post("reload"), t("recipes.reloaded"))} /></div>
       )}
       <input
         ref={file}
@@ -338,7 +338,7 @@ function Log() {
         </tbody>
       </table>
       {!lines.length && !error && <p class="empty">{t("log.none")}</p>}
-      {next !== null && <Button label={t("log.more")} onClick={() => void load(next)} />}
+      {next !== null && <div class="row"><Button label={t("log.more")} onClick={() => void load(next)} /></div>}
     </>
   );
 }
@@ -382,14 +382,14 @@ function About() {
             [t("about.kernels"), status.kernels],
             [t("about.uptime"), span(status.uptime_us / 1e6)],
             [t("about.parts"), count(status.total.triggers)],
-            [t("live.record"), status.record],
+            [t("live.record"), status.record === "kept" ? t("live.kept") : status.record],
             [t("about.shifts"), status.shifts ?? "–"],
             [t("about.takt"), status.takt_ms ? t("unit.ms", { n: count(status.takt_ms) }) : "–"],
           ]}
         />
       )}
       <p class="quiet">{t("about.help")}</p>
-      <a class="button plain" href="#/start">
+      <a class="button plain start-align" href="#/start">
         {t("page.start")}
       </a>
     </>
