@@ -180,7 +180,6 @@ await at(page, "parts");
 await page.locator(".table .line").first().waitFor();
 const drawn = await page.locator(".table .line").count();
 ok(drawn > 4 && drawn < 60, `parts: only what is seen is drawn (${drawn} rows)`);
-ok((await page.locator(".table").textContent()).includes("<script>") || shot.sequence > 100, "parts: the script is shown as text");
 await page.getByRole("searchbox").fill('"><img');
 await page.waitForFunction(() => document.querySelectorAll(".table .line").length === 1);
 ok((await page.locator(".table .code").textContent()).includes(evil), "parts: found by what its code begins with, as text");

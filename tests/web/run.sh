@@ -58,7 +58,7 @@ trap 'exit 130' INT TERM
 teach_recipe 256 192 24 || { echo "not ok - the recipe is taught"; cat teach.log; exit 1; }
 a=$(free_port) b=$(free_port)
 station_file cell-4 "$a" '    prerender: 16
-    defects: 40%
+    defects: 80%
     rate_hz: 4' '' >a.yaml
 station_file cell-5 "$b" '    prerender: 8
     rate_hz: 8

@@ -6,7 +6,7 @@ pids=
 teach_recipe() { # width, height, parts
 	mkdir -p good
 	"$line" good 0 "$3" "$1" "$2" 0 &&
-		"$assay" teach -o housing.assay --working-size 96 --bank 128 --overkill 3% good >teach.log 2>&1
+		"$assay" teach -o housing.assay --working-size 160 --bank 256 --overkill 5% good >teach.log 2>&1
 }
 
 # name, port, lines of the camera, lines of the station

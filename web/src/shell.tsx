@@ -106,7 +106,7 @@ function Bar({ path, allowed, onHelp }: { path: string[]; allowed: typeof menu; 
   const now = useStore(line);
   return (
     <header class="bar">
-      <a class="brand" href="#/live" aria-label={t("shell.home")}>
+      <a class="brand" href="#/live" title={t("shell.home")}>
         <svg width="28" height="28" viewBox="0 0 32 32" aria-hidden="true">
           <rect class="plate" width="32" height="32" rx="4" />
           <path class="tick" d="M8 16.5l5.2 5.3L24.5 10" />

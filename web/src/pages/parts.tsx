@@ -65,9 +65,50 @@ function reasonOf(row: PartLine): string {
   return usual ? t("parts.worst_at", { camera: usual[1], x: usual[2], y: usual[3] }) : row.reason;
 }
 
+/* What is being typed stays as it is until it is taken over, whatever else is drawn meanwhile. */
+function Typed(props: {
+  value: string;
+  onTake: (value: string) => void;
+  wait_ms: number;
+  type: string;
+  label?: string;
+  min?: string;
+  step?: string;
+  class?: string;
+  box?: { current: HTMLInputElement | null };
+}) {
+  const [text, setText] = useState(props.value);
+  const timer = useRef(0);
+  useEffect(() => setText(props.value), [props.value]);
+  const type = (value: string) => {
+    setText(value);
+    clearTimeout(timer.current);
+    timer.current = window.setTimeout(() => props.onTake(value), props.wait_ms);
+  };
+  return (
+    <input
+      ref={props.box}
+      class={props.class}
+      type={props.type}
+      min={props.min}
+      step={props.step}
+      aria-label={props.label}
+      placeholder={props.label}
+      value={text}
+      onInput={(event) => type(event.currentTarget.value)}
+    />
+  );
+}
+
+/* On its own, so that the list is not drawn anew with every part. */
+function Newer({ than, onShow }: { than: number; onShow: () => void }) {
+  const newest = useStore(line).status?.sequence ?? 0;
+  if (!than || newest <= than) return null;
+  return <Button label={t("parts.newer", { n: count(newest - than) })} icon="up" onClick={onShow} />;
+}
+
 export function Parts() {
   const at = useStore(place);
-  const newest = useStore(line).status?.sequence ?? 0;
   const wanted = read(at.query);
   const key = JSON.stringify(wanted);
   const [found, setFound] = useState<Found>(kept?.key === key ? kept.found : nothing);
@@ -115,11 +156,6 @@ export function Parts() {
     for (const [name, value] of Object.entries({ ...wanted, ...change })) if (value) values.set(name, value);
     requery(values);
   };
-  const typed = useRef(0);
-  const type = (change: Wanted) => {
-    clearTimeout(typed.current);
-    typed.current = window.setTimeout(() => set(change), 250);
-  };
   const openRow = (row: PartLine | undefined) => row && go(`/parts/${row.sequence}`);
   useKeys({
     "/": () => search.current?.focus(),
@@ -127,21 +163,20 @@ export function Parts() {
     k: () => setChosen(Math.max(0, chosen - 1)),
     Enter: () => openRow(found.rows[chosen]),
   });
-  const newer = found.rows.length && !Object.keys(wanted).length ? newest - found.rows[0].sequence : 0;
   const verdict = (wanted.verdict ?? "") as Verdict | "" | "FAIL,FAULT";
 
   return (
     <div class="parts-page">
       <div class="row">
         <h1>{t("page.parts")}</h1>
-        <input
-          ref={search}
+        <Typed
+          box={search}
           class="search"
           type="search"
-          aria-label={t("parts.search")}
-          placeholder={t("parts.search")}
+          label={t("parts.search")}
           value={wanted.code ?? ""}
-          onInput={(event) => type({ code: event.currentTarget.value })}
+          wait_ms={250}
+          onTake={(code) => set({ code })}
         />
         <Choice
           label={t("parts.verdict")}
@@ -165,10 +200,10 @@ export function Parts() {
       {open && (
         <div class="fields">
           <Field label={t("parts.from")}>
-            <input type="datetime-local" value={wanted.from ?? ""} onChange={(event) => set({ from: event.currentTarget.value })} />
+            <Typed type="datetime-local" value={wanted.from ?? ""} wait_ms={800} onTake={(from) => set({ from })} />
           </Field>
           <Field label={t("parts.to")}>
-            <input type="datetime-local" value={wanted.to ?? ""} onChange={(event) => set({ to: event.currentTarget.value })} />
+            <Typed type="datetime-local" value={wanted.to ?? ""} wait_ms={800} onTake={(to) => set({ to })} />
           </Field>
           <Field label={t("parts.recipe")}>
             <select value={wanted.recipe ?? ""} onChange={(event) => set({ recipe: event.currentTarget.value })}>
@@ -181,24 +216,10 @@ export function Parts() {
             </select>
           </Field>
           <Field label={t("parts.score_least")}>
-            <input
-              type="number"
-              min="0"
-              step="0.1"
-              inputMode="decimal"
-              value={wanted.score_least ?? ""}
-              onChange={(event) => set({ score_least: event.currentTarget.value })}
-            />
+            <Typed type="number" min="0" step="any" value={wanted.score_least ?? ""} wait_ms={500} onTake={(score_least) => set({ score_least })} />
           </Field>
           <Field label={t("parts.score_most")}>
-            <input
-              type="number"
-              min="0"
-              step="0.1"
-              inputMode="decimal"
-              value={wanted.score_most ?? ""}
-              onChange={(event) => set({ score_most: event.currentTarget.value })}
-            />
+            <Typed type="number" min="0" step="any" value={wanted.score_most ?? ""} wait_ms={500} onTake={(score_most) => set({ score_most })} />
           </Field>
           <Button
             label={t("parts.challenge")}
@@ -256,7 +277,7 @@ export function Parts() {
             : t("parts.none")}
         </p>
         <span class="gap" />
-        {newer > 0 && <Button label={t("parts.newer", { n: count(newer) })} icon="up" onClick={() => void load(null)} />}
+        {!Object.keys(wanted).length && <Newer than={found.rows[0]?.sequence ?? 0} onShow={() => void load(null)} />}
       </div>
     </div>
   );
