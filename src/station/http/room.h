@@ -162,11 +162,15 @@ bool assay__body_number(struct assay__request *request, const char *name, int64_
 /** Fills request->who; true if it may go on, false after refusing into *answer. */
 bool assay__auth(struct assay__request *request, enum MHD_Result *answer);
 
-/** Pages and what belongs to them; NULL if the path is none. */
+/** Pages and what belongs to them, plain and gzip; NULL if the path is none. */
 struct assay__page {
-	const char *path, *type;
-	const uint8_t *begin, *end;
+	const char *path, *type, *tag; /**< tag: as in the header ETag */
+	const uint8_t *begin, *end, *gzip_begin, *gzip_end;
 };
+/** request->page, or 304. */
+enum MHD_Result assay__answer_page(struct assay__request *request);
+/** Is "gzip" among the codings of an Accept-Encoding header (nullable), and not refused by q=0? */
+bool assay__accepts_gzip(const char *header);
 const struct assay__page *assay__page_find(const struct assay__target *target);
 
 /** JSON members of a verdict event, into the object that is open. */

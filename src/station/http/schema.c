@@ -71,7 +71,7 @@ static const char
 					{"Status",
 					 OBJECT(
 						 "\"station\",\"version\",\"ready\",\"total\",\"since_start\",\"latency\",\"load\",\"outputs\"",
-						 P("station", STRING) "," P("version", STRING) "," P("kernels", STRING) "," P("alive", BOOLEAN) "," P("ready", BOOLEAN) "," P("busy", BOOLEAN) "," P("stopping", BOOLEAN) "," P("why", STRING) "," P("record_failing", BOOLEAN) "," P("record", STRING) "," P("recipe", STRING) "," P("recipe_number", INTEGER) "," P("uptime_us", INTEGER) "," P("sequence", INTEGER) "," P("event_next", INTEGER) "," P(
+						 P("station", STRING) "," P("version", STRING) "," P("kernels", STRING) "," P("alive", BOOLEAN) "," P("ready", BOOLEAN) "," P("busy", BOOLEAN) "," P("stopping", BOOLEAN) "," P("why", STRING) "," P("record_failing", BOOLEAN) "," P("record", STRING) "," P("recipe", STRING) "," P("recipe_number", INTEGER) "," P("uptime_us", INTEGER) "," P("sequence", INTEGER) "," P("takt_ms", INTEGER) "," P("shifts", STRING_OR_NULL) "," P("event_next", INTEGER) "," P(
 							 "total",
 							 REF("Counters")) "," P("since_start",
 													REF(
@@ -86,6 +86,16 @@ static const char
 													  INTEGER) "," P("generation",
 																	 INTEGER))},
 					{"Cameras", OBJECT("\"cameras\"", P("cameras", LIST(REF("Camera"))))},
+					{"LiveResult",
+					 OBJECT("\"generation\",\"verdict\",\"regions\"",
+							P("generation", INTEGER) "," P("sequence", INTEGER) "," P("time", STRING) "," P("code", STRING) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("score", NUMBER) "," P("threshold", NUMBER) "," P("width_px", INTEGER) "," P("height_px", INTEGER) "," P("regions", LIST("{\"type\":\"object\"}")))},
+					{"QualityCounts", OBJECT("\"pass\",\"fail\",\"fault\"", P("pass", INTEGER) "," P("fail", INTEGER) "," P("fault", INTEGER))},
+					{"QualityPlace", OBJECT("\"camera\",\"cells\"", P("camera", STRING) "," P("cells", LIST(INTEGER)))},
+					{"Quality",
+					 OBJECT("\"total\",\"steps\",\"bin\",\"bins_pass\",\"bins_fail\"",
+							P("from_us", INTEGER) "," P("to_us", INTEGER) "," P("total", REF("QualityCounts")) "," P("challenge", INTEGER) "," P("challenge_caught", INTEGER) "," P("by_fault", COUNTS) "," P("steps", LIST(REF("QualityCounts"))) "," P("threshold", NUMBER) "," P("threshold_least", NUMBER) "," P("threshold_most", NUMBER) "," P("bin", NUMBER) "," P("bins_pass", LIST(INTEGER)) "," P("bins_fail", LIST(INTEGER)) "," P("grid_width", INTEGER) "," P("grid_height", INTEGER) "," P("places", LIST(REF("QualityPlace"))))},
+					{"LogLine", OBJECT("\"link\",\"time\",\"kind\",\"text\"", P("link", INTEGER) "," P("time", STRING) "," P("kind", STRING) "," P("text", STRING))},
+					{"Log", OBJECT("\"lines\",\"next\"", P("lines", LIST(REF("LogLine"))) "," P("next", "{\"type\":[\"integer\",\"null\"]}"))},
 					{"Accepted", OBJECT("\"accepted\"", P("accepted", BOOLEAN))},
 					{"Trigger",
 					 OBJECT(
@@ -123,8 +133,7 @@ static const char
 								 "\"sequence\",\"time\",\"verdict\",\"views\"", P("link", INTEGER) "," P("sequence",
 																										 INTEGER) "," P("time", STRING) "," P("station", STRING) "," P("trigger_id", INTEGER) "," P("trigger", STRING) "," P("code",
 																																																							 STRING) "," P("code_generated", BOOLEAN) "," P("operator", STRING_OR_NULL) "," P("recipe",
-																																																																											  STRING) "," P("latency_us", INTEGER) "," P("picture_us",
-																																																																																						 INTEGER) "," P("deadline_us",
+																																																																											  STRING) "," P("latency_us", INTEGER) "," P("picture_us", INTEGER) "," P("hash", HEX) "," P("hash_before", HEX) "," P("signed", "{\"type\":[\"object\",\"null\"]}") "," P("deadline_us",
 																																																																																										INTEGER) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("reason",
 																																																																																																												STRING) "," P("challenge", BOOLEAN) "," P("score", NUMBER) "," P("threshold", NUMBER) "," P("p_value", NUMBER) "," P("views",
 																																																																																																																																									 LIST(REF(
@@ -182,6 +191,9 @@ static const char *const queries[][2] = {
 	{"from_us", "\"schema\":" INTEGER ",\"description\":\"microseconds since 1970 UTC, included\""},
 	{"to_us", "\"schema\":" INTEGER ",\"description\":\"microseconds since 1970 UTC, excluded\""},
 	{"verdict", "\"schema\":" STRING ",\"description\":\"PASS, FAIL, FAULT, or several with commas\""},
+	{"code_begin", "\"schema\":" STRING ",\"description\":\"what the identity begins with\""},
+	{"steps", "\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":400},\"description\":\"equal intervals to count in\""},
+	{"kind", "\"schema\":" STRING ",\"description\":\"only events of this kind\""},
 	{"recipe", "\"schema\":" STRING ",\"description\":\"name of the recipe, exactly\""},
 	{"score_least", "\"schema\":" NUMBER ",\"description\":\"lowest score\""},
 	{"score_most", "\"schema\":" NUMBER ",\"description\":\"highest score\""},

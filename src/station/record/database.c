@@ -48,6 +48,9 @@ const char *const assay__record_migrations[ASSAY__RECORD_VERSION] = {
 	"CREATE INDEX parts_code ON parts(code);"
 	"CREATE INDEX parts_bad ON parts(verdict, sequence) WHERE verdict <> 0;"
 	"CREATE INDEX events_kind ON events(kind, link);",
+	/* 2 -> 3: sums over time without reading the parts themselves */
+	"DROP INDEX parts_wall;"
+	"CREATE INDEX parts_quality ON parts(wall_us, verdict, fault, challenge, score_q8, threshold_q8, recipe);",
 };
 
 int assay__record_path(const char *dir, const char *name, char out[ASSAY__RECORD_PATH_CHARS], struct assay_error *error)

@@ -58,6 +58,7 @@ static void write_where(const struct assay__part_filter *filter, uint64_t cursor
 		{filter->verdicts != 0, " AND (1 << verdict) & ?5"},
 		{filter->verdicts && !(filter->verdicts & 1), " AND verdict <> 0"},
 		{filter->code != NULL, " AND code = ?6"},
+		{filter->code_begin != NULL, " AND code >= ?11 AND code < ?11 || char(1114111)"},
 		{filter->recipe != NULL, " AND recipe = ?7"},
 		{filter->score_least_q8 != 0, " AND score_q8 >= ?8"},
 		{filter->score_most_q8 != 0, " AND score_q8 <= ?9"},
@@ -89,6 +90,7 @@ static void bind_where(sqlite3_stmt *statement, const struct assay__part_filter 
 	sqlite3_bind_int64(statement, 8, filter->score_least_q8);
 	sqlite3_bind_int64(statement, 9, filter->score_most_q8);
 	sqlite3_bind_int(statement, 10, most);
+	sqlite3_bind_text(statement, 11, filter->code_begin, -1, SQLITE_STATIC);
 }
 
 static void read_text(sqlite3_stmt *statement, int column, char *to, size_t size)
@@ -142,6 +144,50 @@ int assay__query_part(struct assay__reader *reader, uint64_t sequence, struct as
 					  struct assay_error *error)
 {
 	return assay__part_reader_get(&reader->parts, sequence, part, NULL, error);
+}
+
+static bool read_blob(sqlite3_stmt *statement, int column, void *to, int size)
+{
+	if (sqlite3_column_bytes(statement, column) != size)
+		return false;
+	memcpy(to, sqlite3_column_blob(statement, column), (size_t)size);
+	return true;
+}
+
+int assay__query_seal(struct assay__reader *reader, uint64_t sequence, struct assay__part_seal *seal,
+					  struct assay_error *error)
+{
+	struct assay__part_seal found = {0};
+	sqlite3_stmt *statement = NULL;
+	int code, rc = assay__database_prepare(reader->db,
+										   "SELECT p.link, p.prev_hash, p.hash, s.link, s.wall_us, s.public_key, s.signature"
+										   " FROM parts p LEFT JOIN signatures s ON s.link ="
+										   " (SELECT min(link) FROM signatures WHERE link >= p.link) WHERE p.sequence = ?",
+										   &statement, error);
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(statement, 1, (int64_t)sequence);
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW) {
+		found.link = (uint64_t)sqlite3_column_int64(statement, 0);
+		found.signed_link = (uint64_t)sqlite3_column_int64(statement, 3);
+		found.signed_us = sqlite3_column_int64(statement, 4);
+		if (!assay__column_hash(statement, 1, found.before) || !assay__column_hash(statement, 2, found.hash) ||
+			(found.signed_link &&
+			 (!read_blob(statement, 5, found.public_key, (int)sizeof(found.public_key)) ||
+			  !read_blob(statement, 6, found.signature, (int)sizeof(found.signature)))))
+			rc = assay__fail(error, ASSAY_E_FORMAT, -1, "part %llu: a hash or signature is of the wrong length",
+							 (unsigned long long)sequence);
+	} else if (code == SQLITE_DONE) {
+		rc = assay__fail(error, ASSAY_E_ARGUMENT, -1, "there is no part %llu in the record",
+						 (unsigned long long)sequence);
+	} else {
+		rc = assay__database_fail(reader->db, code, "record.db", error);
+	}
+	sqlite3_finalize(statement);
+	if (rc == 0)
+		*seal = found;
+	return rc;
 }
 
 int assay__query_each(struct assay__reader *reader, const struct assay__part_filter *filter,
@@ -203,7 +249,7 @@ int assay__query_counts(struct assay__reader *reader, int64_t from_us, int64_t s
 	return rc;
 }
 
-int assay__query_events(struct assay__reader *reader, uint64_t *cursor, struct assay__stored_event *events, int most,
+int assay__query_events(struct assay__reader *reader, const char *kind, uint64_t *cursor, struct assay__stored_event *events, int most,
 						int *count, struct assay_error *error)
 {
 	char columns[ASSAY__SQL_CHARS], sql[ASSAY__SQL_CHARS + 128];
@@ -211,12 +257,14 @@ int assay__query_events(struct assay__reader *reader, uint64_t *cursor, struct a
 	int found = 0, code;
 	const char *bad = NULL;
 	assay__columns_list(&assay__table_events, "", columns);
-	snprintf(sql, sizeof(sql), "SELECT %s FROM events WHERE link < ? ORDER BY link DESC LIMIT ?", columns);
+	snprintf(sql, sizeof(sql), "SELECT %s FROM events WHERE link < ?1%s ORDER BY link DESC LIMIT ?2", columns,
+			 kind ? " AND kind = ?3" : "");
 	int rc = assay__database_prepare(reader->db, sql, &statement, error);
 	if (rc)
 		return rc;
 	sqlite3_bind_int64(statement, 1, *cursor ? (int64_t)*cursor : INT64_MAX);
 	sqlite3_bind_int(statement, 2, most);
+	sqlite3_bind_text(statement, 3, kind, -1, SQLITE_STATIC);
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW && found < most && !bad)
 		bad = assay__columns_read(&assay__table_events, statement, 0, &events[found++]);
 	if (bad)
