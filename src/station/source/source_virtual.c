@@ -10,6 +10,7 @@
 struct settings {
 	int seed, first, width_px, height_px, channels, prerender, delay_ms, silent_after;
 	double rate_hz, defects;
+	bool tell;
 };
 
 static const struct assay__option options[] = {
@@ -34,6 +35,11 @@ static const struct assay__option options[] = {
 	 .max = 1,
 	 .help = "share of defective parts",
 	 .offset = offsetof(struct settings, defects)},
+	{.name = "tell",
+	 .type = ASSAY__OPTION_FLAG,
+	 .fallback = "no",
+	 .help = "name every part by what it really is, as in crack-000226: for rehearsals and tests",
+	 .offset = offsetof(struct settings, tell)},
 	{.name = "rate_hz",
 	 .type = ASSAY__OPTION_DOUBLE,
 	 .fallback = "2",
@@ -101,7 +107,8 @@ struct assay__source {
 	uint8_t *shelf; /* `prerender` pictures */
 };
 
-static int render(const struct assay__source *source, uint64_t index, uint8_t *pixels, struct assay_error *error)
+static int render(const struct assay__source *source, uint64_t index, uint8_t *pixels,
+				  struct assay__virtual_truth *truth, struct assay_error *error)
 {
 	struct assay_image image = {.width_px = source->width_px,
 								.height_px = source->height_px,
@@ -110,7 +117,7 @@ static int render(const struct assay__source *source, uint64_t index, uint8_t *p
 								.stride_bytes = (size_t)source->width_px * (size_t)source->channels,
 								.pixels = pixels};
 
-	return assay__virtual_render(source->line, index, NULL, &image, NULL, NULL, error);
+	return assay__virtual_render(source->line, index, NULL, &image, NULL, truth, error);
 }
 
 static void virtual_close(struct assay__source *source)
@@ -131,7 +138,7 @@ static int fill_shelf(struct assay__source *source, struct assay_error *error)
 	if (!source->shelf)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "out of memory for %d pictures", count);
 	for (int i = 0; i < count && !rc; i++)
-		rc = render(source, source->next + (uint64_t)i, source->shelf + (size_t)i * source->picture_bytes, error);
+		rc = render(source, source->next + (uint64_t)i, source->shelf + (size_t)i * source->picture_bytes, NULL, error);
 	return rc;
 }
 
@@ -210,6 +217,7 @@ static int virtual_wait(struct assay__source *source, int timeout_ms, struct ass
 	int64_t ready_us = start_us + (int64_t)source->settings->delay_ms * 1000;
 	const struct settings *set = source->settings;
 	uint64_t index = source->next;
+	struct assay__virtual_truth truth;
 	int rc = 0;
 
 	if (is_silent(source)) {
@@ -229,7 +237,7 @@ static int virtual_wait(struct assay__source *source, int timeout_ms, struct ass
 				   (size_t)((index - (uint64_t)set->first) % (uint64_t)set->prerender) * source->picture_bytes,
 			   source->picture_bytes);
 	else
-		rc = render(source, index, picture->pixels, error);
+		rc = render(source, index, picture->pixels, &truth, error);
 	source->next++;
 	picture->image = (struct assay_image){.width_px = source->width_px,
 										  .height_px = source->height_px,
@@ -241,6 +249,9 @@ static int virtual_wait(struct assay__source *source, int timeout_ms, struct ass
 	picture->taken_us = assay__clock_us();
 	picture->trigger_id = 0;
 	picture->code[0] = '\0';
+	if (set->tell && !set->prerender && !rc)
+		snprintf(picture->code, sizeof(picture->code), "%s-%06llu", assay__virtual_kind_name(truth.kind),
+				 (unsigned long long)index);
 	assay__pacer_count(&source->pacer, rc != 0);
 	return rc;
 }
