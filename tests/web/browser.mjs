@@ -104,7 +104,7 @@ async function api(page, method, path, body) {
 
 // --- a part whose code would be a script, if any page took it for one
 const page = await open("light", "en", { axe: true });
-await page.goto(`${base}/`);
+await page.goto(`${base}/`, { waitUntil: "commit" });
 await main(page).locator(".verdict.PASS, .verdict.FAIL").waitFor();
 const evil = `"><img src=x onerror="window.owned=1"><script>window.owned=1</script>`;
 const shot = await api(page, "POST", "trigger", { code: evil });
@@ -239,7 +239,7 @@ await page.context().close();
 
 // --- Chinese and dark, all pages
 const dark = await open("dark", "zh", { axe: true });
-await dark.goto(`${base}/`);
+await dark.goto(`${base}/`, { waitUntil: "commit" });
 for (const path of ["live", "parts", `parts/${shot.sequence}`, `parts/${shot.sequence}/certificate`, "quality", "settings/recipes", "settings/users", "start"]) {
   await at(dark, path);
   await dark.locator("main h1").first().waitFor();
@@ -258,7 +258,7 @@ await dark.context().close();
 
 // --- a camera that has fallen silent, a station that is gone
 const silent = await open("light", "en");
-await silent.goto(`${stale}/#/live`);
+await silent.goto(`${stale}/#/live`, { waitUntil: "commit" });
 await silent.locator(".cover b", { hasText: "Camera stale" }).waitFor();
 ok(await silent.locator(".banner.odd").count(), "a stale camera covers its picture, and the station says it is not ready");
 silent.expected = /Failed to load resource|ERR_/;
@@ -270,7 +270,7 @@ await silent.context().close();
 
 // --- first start makes the first admin; then login
 const first = await open("light", "en", { axe: true, fresh: true });
-await first.goto(`${base}/`);
+await first.goto(`${base}/`, { waitUntil: "commit" });
 await first.locator(".start").waitFor();
 ok(true, "a fresh station begins with the first start");
 await audit(first, "first start, light");

@@ -161,11 +161,12 @@ int assay__query_seal(struct assay__reader *reader, uint64_t sequence, struct as
 {
 	struct assay__part_seal found = {0};
 	sqlite3_stmt *statement = NULL;
-	int code, rc = assay__database_prepare(reader->db,
-										   "SELECT p.link, p.prev_hash, p.hash, s.link, s.wall_us, s.public_key, s.signature"
-										   " FROM parts p LEFT JOIN signatures s ON s.link ="
-										   " (SELECT min(link) FROM signatures WHERE link >= p.link) WHERE p.sequence = ?",
-										   &statement, error);
+	int code,
+		rc = assay__database_prepare(reader->db,
+									 "SELECT p.link, p.prev_hash, p.hash, s.link, s.wall_us, s.public_key, s.signature"
+									 " FROM parts p LEFT JOIN signatures s ON s.link ="
+									 " (SELECT min(link) FROM signatures WHERE link >= p.link) WHERE p.sequence = ?",
+									 &statement, error);
 	if (rc)
 		return rc;
 	sqlite3_bind_int64(statement, 1, (int64_t)sequence);
@@ -175,9 +176,8 @@ int assay__query_seal(struct assay__reader *reader, uint64_t sequence, struct as
 		found.signed_link = (uint64_t)sqlite3_column_int64(statement, 3);
 		found.signed_us = sqlite3_column_int64(statement, 4);
 		if (!assay__column_hash(statement, 1, found.before) || !assay__column_hash(statement, 2, found.hash) ||
-			(found.signed_link &&
-			 (!read_blob(statement, 5, found.public_key, (int)sizeof(found.public_key)) ||
-			  !read_blob(statement, 6, found.signature, (int)sizeof(found.signature)))))
+			(found.signed_link && (!read_blob(statement, 5, found.public_key, (int)sizeof(found.public_key)) ||
+								   !read_blob(statement, 6, found.signature, (int)sizeof(found.signature)))))
 			rc = assay__fail(error, ASSAY_E_FORMAT, -1, "part %llu: a hash or signature is of the wrong length",
 							 (unsigned long long)sequence);
 	} else if (code == SQLITE_DONE) {
@@ -251,8 +251,8 @@ int assay__query_counts(struct assay__reader *reader, int64_t from_us, int64_t s
 	return rc;
 }
 
-int assay__query_events(struct assay__reader *reader, const char *kind, uint64_t *cursor, struct assay__stored_event *events, int most,
-						int *count, struct assay_error *error)
+int assay__query_events(struct assay__reader *reader, const char *kind, uint64_t *cursor,
+						struct assay__stored_event *events, int most, int *count, struct assay_error *error)
 {
 	char columns[ASSAY__SQL_CHARS], sql[ASSAY__SQL_CHARS + 128];
 	sqlite3_stmt *statement = NULL;
