@@ -243,7 +243,7 @@ await dark.goto(`${base}/`, { waitUntil: "commit" });
 for (const path of ["live", "parts", `parts/${shot.sequence}`, `parts/${shot.sequence}/certificate`, "quality", "settings/recipes", "settings/users", "start"]) {
   await at(dark, path);
   await dark.locator("main h1").first().waitFor();
-  await dark.locator(".tile, .table .line, .facts, .card, table td, .start li").first().waitFor();
+  await dark.locator(".tile, .table .line, .facts, .card, table td, .start li, .notice").first().waitFor();
   await dark.waitForTimeout(150);
   await audit(dark, `${path.replace(/\d+/, "N")}, dark, Chinese`, ["color-contrast", "label", "button-name", "link-name", "html-has-lang", "valid-lang"]);
   await untranslated(dark, path.replace(/\d+/, "N"));
