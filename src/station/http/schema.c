@@ -46,6 +46,7 @@
 																							  STRING) "," P("reason",  \
 																											STRING)
 
+/* clang-format off */
 static const char
 	*const
 		schemas
@@ -73,114 +74,80 @@ static const char
 						 P("station", STRING) "," P("version", STRING) "," P("kernels", STRING) "," P("alive", BOOLEAN) "," P("ready", BOOLEAN) "," P("busy", BOOLEAN) "," P("stopping", BOOLEAN) "," P("why", STRING) "," P("record_failing", BOOLEAN) "," P("record", STRING) "," P("recipe", STRING) "," P("recipe_number", INTEGER) "," P("uptime_us", INTEGER) "," P("sequence", INTEGER) "," P("takt_ms", INTEGER) "," P("shifts", STRING_OR_NULL) "," P("event_next", INTEGER) "," P(
 							 "total",
 							 REF("Counters")) "," P("since_start",
-													REF("Counters")) "," P("by_fault",
-																		   COUNTS) "," P("by_trigger", COUNTS) "," P("l"
-																													 "a"
-																													 "t"
-																													 "e"
-																													 "n"
-																													 "c"
-																													 "y",
-																													 REF("Latency")) "," P("load",
-																																		   REF("Load")) "," P("outputs", LIST(REF("Output"))))},
+													REF(
+														"Counters")) "," P("by_fault", COUNTS) "," P("by_trigger", COUNTS) "," P("latency", REF("Latency")) "," P("load", REF("Load")) "," P("outputs", LIST(REF("Output"))))},
 					{"Event", OBJECT("\"number\",\"kind\",\"time\",\"text\"", EVENT)},
-					{"Camera", OBJECT(
-								   "\"name\",\"type\",\"state\",\"text\",\"generation\"", P("name",
-																							STRING) "," P("type", STRING) "," P("state", "{\"type\":\"string\",\"enum\":[\"up\","
-																																		 "\"stale\",\"gone\",\"ended\"]}") "," P("text", STRING) "," P("pictures", INTEGER) "," P("broken", INTEGER) "," P("missed",
-																																																														   INTEGER) "," P("generation",
-																																																																		  INTEGER))},
+					{"Camera",
+					 OBJECT(
+						 "\"name\",\"type\",\"state\",\"text\",\"generation\"",
+						 P("name", STRING) "," P("type", STRING) "," P("state", "{\"type\":\"string\",\"enum\":[\"up\","
+																				"\"stale\",\"gone\",\"ended\"]}") "," P("text", STRING) "," P("pictures", INTEGER) "," P(
+							 "broken", INTEGER) "," P("missed",
+													  INTEGER) "," P("generation",
+																	 INTEGER))},
 					{"Cameras", OBJECT("\"cameras\"", P("cameras", LIST(REF("Camera"))))},
-					{"LiveResult",
-					 OBJECT("\"generation\",\"verdict\",\"regions\"",
-							P("generation", INTEGER) "," P("sequence", INTEGER) "," P("time", STRING) "," P("code", STRING) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P(
-								"score",
-								NUMBER) "," P("threshold", NUMBER) "," P("width_px",
-																		 INTEGER) "," P("height_px",
-																						INTEGER) "," P("regions", LIST("{\"type\":\"object\"}")))},
+					{"LiveResult", OBJECT("\"generation\",\"verdict\",\"regions\"",
+						P("generation", INTEGER) "," P("sequence", INTEGER) "," P("time", STRING) "," P("code", STRING) ","
+						P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("score", NUMBER) ","
+						P("threshold", NUMBER) "," P("width_px", INTEGER) "," P("height_px", INTEGER) ","
+						P("regions", LIST("{\"type\":\"object\"}")))},
 					{"QualityCounts", OBJECT("\"pass\",\"fail\",\"fault\"",
-											 P("pass", INTEGER) "," P("fail", INTEGER) "," P("fault", INTEGER))},
-					{"QualityPlace", OBJECT("\"camera\",\"cells\"", P("camera", STRING) "," P("cells", LIST(INTEGER)))},
-					{"Quality", OBJECT(
-									"\"total\",\"steps\",\"bin\",\"bins_pass\",\"bins_fail\"", P(
-																								   "from_us", INTEGER) "," P("to_us", INTEGER) "," P("total",
-																																					 REF(
-																																						 "QualityCounts")) "," P("challenge", INTEGER) "," P("challenge_caught", INTEGER) "," P("by_fault", COUNTS) "," P("steps",
-																																																																		  LIST(
-																																																																			  REF("QualityCounts"))) "," P("threshold", NUMBER) "," P("threshold_least", NUMBER) "," P("threshold_most", NUMBER) "," P("bin", NUMBER) "," P("bins_pass",
-																																																																																																							LIST(INTEGER)) "," P("bins_fail", LIST(INTEGER)) "," P("grid_width", INTEGER) "," P("grid_height",
-																																																																																																																												INTEGER) "," P("places",
-																																																																																																																															   LIST(
-																																																																																																																																   REF("QualityPlace"))))},
-					{"LogLine",
-					 OBJECT("\"link\",\"time\",\"kind\",\"text\"",
-							P("link", INTEGER) "," P("time", STRING) "," P("kind", STRING) "," P("text", STRING))},
-					{"Log",
-					 OBJECT("\"lines\",\"next\"",
-							P("lines", LIST(REF("LogLine"))) "," P("next", "{\"type\":[\"integer\",\"null\"]}"))},
+						P("pass", INTEGER) "," P("fail", INTEGER) "," P("fault", INTEGER))},
+					{"QualityPlace", OBJECT("\"camera\",\"cells\"",
+						P("camera", STRING) "," P("cells", LIST(INTEGER)))},
+					{"Quality", OBJECT("\"total\",\"steps\",\"bin\",\"bins_pass\",\"bins_fail\"",
+						P("from_us", INTEGER) "," P("to_us", INTEGER) "," P("total", REF("QualityCounts")) ","
+						P("challenge", INTEGER) "," P("challenge_caught", INTEGER) "," P("by_fault", COUNTS) ","
+						P("steps", LIST(REF("QualityCounts"))) "," P("threshold", NUMBER) ","
+						P("threshold_least", NUMBER) "," P("threshold_most", NUMBER) "," P("bin", NUMBER) ","
+						P("bins_pass", LIST(INTEGER)) "," P("bins_fail", LIST(INTEGER)) ","
+						P("grid_width", INTEGER) "," P("grid_height", INTEGER) "," P("places", LIST(REF("QualityPlace"))))},
+					{"LogLine", OBJECT("\"link\",\"time\",\"kind\",\"text\"",
+						P("link", INTEGER) "," P("time", STRING) "," P("kind", STRING) "," P("text", STRING))},
+					{"Log", OBJECT("\"lines\",\"next\"",
+						P("lines", LIST(REF("LogLine"))) "," P("next", "{\"type\":[\"integer\",\"null\"]}"))},
 					{"Accepted", OBJECT("\"accepted\"", P("accepted", BOOLEAN))},
 					{"Trigger",
 					 OBJECT(
 						 "",
 						 P("trigger_id", INTEGER) "," P("code", STRING) "," P(
 							 "wait", "{\"type\":\"string\",\"enum\":[\"none\",\"verdict\",\"recorded\"],\"default\":"
-									 "\"recorded\"}") "," P("timeout_ms",
-															INTEGER))},
+									 "\"recorded\"}") "," P("timeout_ms", INTEGER))},
 					{"Answer", OBJECT("\"accepted\",\"recorded\",\"sequence\"",
 									  P("accepted", BOOLEAN) "," P("recorded", BOOLEAN) "," EVENT)},
 					{"Recipe",
 					 OBJECT("\"name\",\"number\",\"selected\",\"content_hash\"",
-							P("name", STRING) "," P("number", INTEGER) "," P("selected", BOOLEAN) "," P("file", STRING) "," P("content_hash", HEX) "," P("network_hash", HEX) "," P(
-								"width_px",
-								INTEGER) "," P("height_px",
-											   INTEGER) "," P("channels",
-															  INTEGER) "," P("working_width_px",
-																			 INTEGER) "," P("working_height_px",
-																							INTEGER) "," P("grid_width",
-																										   INTEGER) "," P("grid_height",
-																														  INTEGER) "," P("threshold",
-																																		 NUMBER) "," P("overkill_stated",
-																																					   NUMBER))},
+							P("name", STRING) "," P("number", INTEGER) "," P("selected", BOOLEAN) "," P("file", STRING) "," P("content_hash", HEX) "," P("network_hash", HEX) "," P("width_px", INTEGER) "," P("height_px",
+																																																			   INTEGER) "," P("channels",
+																																																							  INTEGER) "," P("working_width_px",
+																																																											 INTEGER) "," P("working_height_px",
+																																																															INTEGER) "," P("grid_width", INTEGER) "," P("grid_height", INTEGER) "," P("threshold", NUMBER) "," P("overkill_stated",
+																																																																																								 NUMBER))},
 					{"Recipes", OBJECT("\"recipes\"", P("recipes", LIST(REF("Recipe"))))},
 					{"RecipeChoice", OBJECT("", P("name", STRING) "," P("number", INTEGER))},
 					{"PartLine", OBJECT("\"sequence\",\"time\",\"verdict\"", PART_LINE)},
-					{"Parts", OBJECT("\"parts\",\"next\"", P("parts", LIST(REF("PartLine"))) "," P(
-															   "next", "{\"type\":[\"integer\",\"null\"]}"))},
+					{"Parts",
+					 OBJECT("\"parts\",\"next\"",
+							P("parts", LIST(REF("PartLine"))) "," P("next", "{\"type\":[\"integer\",\"null\"]}"))},
 					{"Region",
 					 OBJECT("\"x\",\"y\",\"width\",\"height\"",
-							P("x", INTEGER) "," P("y", INTEGER) "," P("width", INTEGER) "," P("height", INTEGER) "," P(
-								"area_px", INTEGER) "," P("peak_x",
-														  INTEGER) "," P("peak_y",
-																		 INTEGER) "," P("peak", NUMBER) "," P("mean",
-																											  NUMBER))},
+							P("x", INTEGER) "," P("y", INTEGER) "," P("width", INTEGER) "," P("height", INTEGER) "," P("area_px", INTEGER) "," P("peak_x", INTEGER) "," P("peak_y", INTEGER) "," P("peak", NUMBER) "," P(
+								"mean", NUMBER))},
 					{"View", OBJECT(
-								 "\"camera\",\"verdict\"",
-								 P("camera", STRING) "," P("camera_frame_id", INTEGER) "," P("width_px", INTEGER) "," P(
-									 "height_px",
-									 INTEGER) "," P("channels",
-													INTEGER) "," P("depth_bits", INTEGER) "," P("image_hash",
-																								HEX) "," P("keep", STRING) "," P("image", STRING) "," P("judged", BOOLEAN) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("score", NUMBER) "," P("threshold",
-																																																																 NUMBER) "," P("p_value",
-																																																																			   NUMBER) "," P("grid_width", INTEGER) "," P("grid_height", INTEGER) "," P("map_hash",
-																																																																																						HEX) "," P("recipe_hash",
-																																																																																								   HEX) "," P("network_hash", HEX) "," P("reason",
-																																																																																																		 STRING) "," P("regions_total",
-																																																																																																					   INTEGER) "," P("regions", LIST(REF("Region"))))},
-					{"Part",
-					 OBJECT(
-						 "\"sequence\",\"time\",\"verdict\",\"views\"",
-						 P("link", INTEGER) "," P("sequence", INTEGER) "," P("time", STRING) "," P("station", STRING) "," P("trigger_id", INTEGER) "," P(
-							 "trigger",
-							 STRING) "," P("code",
-										   STRING) "," P("code_generated",
-														 BOOLEAN) "," P("operator", STRING_OR_NULL) "," P("recipe",
-																										  STRING) "," P("latency_us",
-																														INTEGER) "," P("picture_us", INTEGER) "," P("hash", HEX) "," P("hash_before", HEX) "," P("signed", "{\"type\":[\"object\",\"null\"]}") "," P("deadline_us",
-																																																																	 INTEGER) "," P("verdict", VERDICT) "," P("fault",
-																																																																											  STRING_OR_NULL) "," P("reason", STRING) "," P("challenge",
-																																																																																							BOOLEAN) "," P("score", NUMBER) "," P("threshold", NUMBER) "," P("p_value", NUMBER) "," P("views",
-																																																																																																													  LIST(REF(
-																																																																																																														  "View"))))},
+								 "\"camera\",\"verdict\"", P("camera", STRING) "," P("camera_frame_id", INTEGER) "," P("width_px", INTEGER) "," P("height_px", INTEGER) "," P("channels", INTEGER) "," P("depth_bits",
+																																																		 INTEGER) "," P("image_hash", HEX) "," P("keep", STRING) "," P("image", STRING) "," P("judged", BOOLEAN) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("score", NUMBER) "," P("threshold", NUMBER) "," P("p_value", NUMBER) "," P("grid_width", INTEGER) "," P("grid_height",
+																																																																																																																						INTEGER) "," P("map_hash", HEX) "," P("recipe_hash", HEX) "," P("network_hash", HEX) "," P("reason", STRING) "," P("regions_total", INTEGER) "," P("regions",
+																																																																																																																																																										   LIST(REF(
+																																																																																																																																																											   "Region"))))},
+					{"Part", OBJECT(
+								 "\"sequence\",\"time\",\"verdict\",\"views\"", P("link", INTEGER) "," P("sequence",
+																										 INTEGER) "," P("time", STRING) "," P("station", STRING) "," P("trigger_id", INTEGER) "," P("trigger", STRING) "," P("code",
+																																																							 STRING) "," P("code_generated", BOOLEAN) "," P("operator", STRING_OR_NULL) "," P("recipe",
+																																																																											  STRING) "," P("latency_us", INTEGER) "," P("picture_us", INTEGER) "," P("hash", HEX) "," P("hash_before", HEX) "," P("signed", "{\"type\":[\"object\",\"null\"]}") "," P("deadline_us",
+																																																																																										INTEGER) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("reason",
+																																																																																																												STRING) "," P("challenge", BOOLEAN) "," P("score", NUMBER) "," P("threshold", NUMBER) "," P("p_value", NUMBER) "," P("views",
+																																																																																																																																									 LIST(REF(
+																																																																																																																																										 "View"))))},
 					{"Replayed", OBJECT("\"sequence\",\"outcome\"",
 										P("sequence", INTEGER) "," P(
 											"outcome", "{\"type\":\"string\",\"enum\":[\"identical\",\"different\","
@@ -198,6 +165,7 @@ static const char
 					{"MadeUser", OBJECT("\"name\",\"role\"",
 										P("name", STRING) "," P("role", STRING) "," P("token", STRING_OR_NULL))},
 };
+/* clang-format on */
 #define SCHEMA_COUNT (int)(sizeof(schemas) / sizeof(schemas[0]))
 
 /* Of a query parameter: its schema and what it means. */
@@ -216,8 +184,8 @@ static const char *const queries[][2] = {
 	{"to_us", "\"schema\":" INTEGER ",\"description\":\"microseconds since 1970 UTC, excluded\""},
 	{"verdict", "\"schema\":" STRING ",\"description\":\"PASS, FAIL, FAULT, or several with commas\""},
 	{"code_begin", "\"schema\":" STRING ",\"description\":\"what the identity begins with\""},
-	{"steps",
-	 "\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":400},\"description\":\"equal intervals to count in\""},
+	{"steps", "\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":400},"
+			  "\"description\":\"equal intervals to count in\""},
 	{"kind", "\"schema\":" STRING ",\"description\":\"only events of this kind\""},
 	{"recipe", "\"schema\":" STRING ",\"description\":\"name of the recipe, exactly\""},
 	{"score_least", "\"schema\":" NUMBER ",\"description\":\"lowest score\""},
