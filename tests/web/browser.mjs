@@ -271,7 +271,7 @@ await silent.context().close();
 // --- first start makes the first admin; then login
 const first = await open("light", "en", { axe: true, fresh: true });
 await first.goto(`${base}/`, { waitUntil: "commit" });
-await first.locator(".start").waitFor();
+await first.locator("div.start").waitFor();
 ok(true, "a fresh station begins with the first start");
 await audit(first, "first start, light");
 await first.getByLabel("User").fill("anna");
@@ -280,7 +280,7 @@ await first.keyboard.press("Enter");
 await first.locator(".start li.done").nth(2).waitFor();
 ok(true, "the first admin is made and logged in");
 await first.getByRole("button", { name: "Watch the line" }).click();
-await first.locator(".live").waitFor();
+await first.locator("div.live").waitFor();
 await at(first, "settings/users");
 await first.getByLabel("Name").fill("otto");
 await first.getByLabel("Password").fill("staple staple staple");
