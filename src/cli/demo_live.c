@@ -71,7 +71,8 @@ int assay__demo_live(const char *folder, const struct assay__setup *setup, const
 		free(path);
 		return status;
 	}
-	printf("\nnow the line runs, two parts a second; Ctrl-C ends it\n\nopen http://127.0.0.1:%d/ in a browser\n\n  part  verdict   score of threshold\n",
+	printf("\nnow the line runs, two parts a second; Ctrl-C ends it\n\nopen http://127.0.0.1:%d/ in a browser\n\n  "
+		   "part  verdict   score of threshold\n",
 		   port);
 	fflush(stdout);
 	if (assay__config_load(path, NULL, &config, &error)) {

@@ -104,7 +104,7 @@ async function api(page, method, path, body) {
 
 // --- a part whose code would be a script, if any page took it for one
 const page = await open("light", "en", { axe: true });
-await page.goto(`${base}/`);
+await page.goto(`${base}/`, { waitUntil: "commit" });
 await main(page).locator(".verdict.PASS, .verdict.FAIL").waitFor();
 const evil = `"><img src=x onerror="window.owned=1"><script>window.owned=1</script>`;
 const shot = await api(page, "POST", "trigger", { code: evil });
@@ -239,11 +239,11 @@ await page.context().close();
 
 // --- Chinese and dark, all pages
 const dark = await open("dark", "zh", { axe: true });
-await dark.goto(`${base}/`);
+await dark.goto(`${base}/`, { waitUntil: "commit" });
 for (const path of ["live", "parts", `parts/${shot.sequence}`, `parts/${shot.sequence}/certificate`, "quality", "settings/recipes", "settings/users", "start"]) {
   await at(dark, path);
   await dark.locator("main h1").first().waitFor();
-  await dark.locator(".tile, .table .line, .facts, .card, table td, .start li").first().waitFor();
+  await dark.locator(".tile, .table .line, .facts, .card, table td, .start li, .notice").first().waitFor();
   await dark.waitForTimeout(150);
   await audit(dark, `${path.replace(/\d+/, "N")}, dark, Chinese`, ["color-contrast", "label", "button-name", "link-name", "html-has-lang", "valid-lang"]);
   await untranslated(dark, path.replace(/\d+/, "N"));
@@ -258,7 +258,7 @@ await dark.context().close();
 
 // --- a camera that has fallen silent, a station that is gone
 const silent = await open("light", "en");
-await silent.goto(`${stale}/#/live`);
+await silent.goto(`${stale}/#/live`, { waitUntil: "commit" });
 await silent.locator(".cover b", { hasText: "Camera stale" }).waitFor();
 ok(await silent.locator(".banner.odd").count(), "a stale camera covers its picture, and the station says it is not ready");
 silent.expected = /Failed to load resource|ERR_/;
@@ -270,8 +270,8 @@ await silent.context().close();
 
 // --- first start makes the first admin; then login
 const first = await open("light", "en", { axe: true, fresh: true });
-await first.goto(`${base}/`);
-await first.locator(".start").waitFor();
+await first.goto(`${base}/`, { waitUntil: "commit" });
+await first.locator("div.start").waitFor();
 ok(true, "a fresh station begins with the first start");
 await audit(first, "first start, light");
 await first.getByLabel("User").fill("anna");
@@ -280,7 +280,7 @@ await first.keyboard.press("Enter");
 await first.locator(".start li.done").nth(2).waitFor();
 ok(true, "the first admin is made and logged in");
 await first.getByRole("button", { name: "Watch the line" }).click();
-await first.locator(".live").waitFor();
+await first.locator("div.live").waitFor();
 await at(first, "settings/users");
 await first.getByLabel("Name").fill("otto");
 await first.getByLabel("Password").fill("staple staple staple");

@@ -65,5 +65,5 @@ station_file cell-5 "$b" '    prerender: 8
     silent_after: 12' '  stale_ms: 1500' >b.yaml
 start_station a.yaml
 start_station b.yaml
-timeout 150 node "$here/browser.mjs" "$work" "$chromium" "http://127.0.0.1:$a" "http://127.0.0.1:$b" "$started" "$work/text.js" || bad=1
+timeout 500 node "$here/browser.mjs" "$work" "$chromium" "http://127.0.0.1:$a" "http://127.0.0.1:$b" "$started" "$work/text.js" || bad=1
 exit $bad

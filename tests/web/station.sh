@@ -13,7 +13,7 @@ teach_recipe() { # width, height, parts
 station_file() {
 	printf 'station:\n  name: %s\n  state_dir: state-%s\n  deadline_ms: 20000\n%s\n' "$1" "$1" "$4"
 	printf 'recipes:\n  - {name: housing, file: housing.assay}\n'
-	printf 'cameras:\n  - name: top\n    type: virtual\n    first: 200\n%s\n' "$3"
+	printf 'cameras:\n  - name: cam-1\n    type: virtual\n    first: 200\n%s\n' "$3"
 	printf 'triggers:\n  - type: free\noutputs:\n  - type: modbus_server\n    port: 0\nrecord:\n  images: all\n'
 	printf 'http:\n  port: %s\n  takt_ms: 250\n' "$2"
 }

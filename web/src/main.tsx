@@ -10,4 +10,7 @@ import "./style/print.css";
 import { App } from "./shell";
 
 const root = document.getElementById("app");
-if (root) render(<App />, root);
+if (root) {
+  root.replaceChildren();
+  render(<App />, root);
+}

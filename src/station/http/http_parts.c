@@ -59,7 +59,8 @@ static bool read_score(struct assay__request *request, const char *name, uint32_
 	return false;
 }
 
-bool assay__request_parts_filter(struct assay__request *request, struct assay__parts_filter *filter, enum MHD_Result *answer)
+bool assay__request_parts_filter(struct assay__request *request, struct assay__parts_filter *filter,
+								 enum MHD_Result *answer)
 {
 	int64_t cursor, limit, first, last, challenge;
 

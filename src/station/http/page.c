@@ -75,6 +75,7 @@ enum MHD_Result assay__answer_page(struct assay__request *request)
 		return assay__answer_empty(request, 304);
 	if (gzip)
 		assay__answer_header(request, "Content-Encoding", "gzip");
-	return gzip ? assay__answer_static(request, page->type, page->gzip_begin, (size_t)(page->gzip_end - page->gzip_begin))
+	return gzip ? assay__answer_static(request, page->type, page->gzip_begin,
+									   (size_t)(page->gzip_end - page->gzip_begin))
 				: assay__answer_static(request, page->type, page->begin, (size_t)(page->end - page->begin));
 }

@@ -427,9 +427,14 @@ int assay__parts_record_open(const char *state_dir, struct assay__parts_record *
 
 	if (!record)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "out of memory");
-	record->port =
-		(struct assay__parts_port){.ctx = record, .list = list, .get = get, .picture = picture, .replay = replay,
-								   .quality = quality, .log = read_log, .csv = csv};
+	record->port = (struct assay__parts_port){.ctx = record,
+											  .list = list,
+											  .get = get,
+											  .picture = picture,
+											  .replay = replay,
+											  .quality = quality,
+											  .log = read_log,
+											  .csv = csv};
 	record->state_dir = state_dir;
 	pthread_mutex_init(&record->mutex, NULL);
 	pthread_mutex_init(&record->quality_mutex, NULL);

@@ -47,6 +47,7 @@
 																							  STRING) "," P("reason",  \
 																											STRING)
 
+/* clang-format off */
 static const char
 	*const
 		schemas
@@ -86,16 +87,26 @@ static const char
 													  INTEGER) "," P("generation",
 																	 INTEGER))},
 					{"Cameras", OBJECT("\"cameras\"", P("cameras", LIST(REF("Camera"))))},
-					{"LiveResult",
-					 OBJECT("\"generation\",\"verdict\",\"regions\"",
-							P("generation", INTEGER) "," P("sequence", INTEGER) "," P("time", STRING) "," P("code", STRING) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("score", NUMBER) "," P("threshold", NUMBER) "," P("width_px", INTEGER) "," P("height_px", INTEGER) "," P("regions", LIST("{\"type\":\"object\"}")))},
-					{"QualityCounts", OBJECT("\"pass\",\"fail\",\"fault\"", P("pass", INTEGER) "," P("fail", INTEGER) "," P("fault", INTEGER))},
-					{"QualityPlace", OBJECT("\"camera\",\"cells\"", P("camera", STRING) "," P("cells", LIST(INTEGER)))},
-					{"Quality",
-					 OBJECT("\"total\",\"steps\",\"bin\",\"bins_pass\",\"bins_fail\"",
-							P("from_us", INTEGER) "," P("to_us", INTEGER) "," P("total", REF("QualityCounts")) "," P("challenge", INTEGER) "," P("challenge_caught", INTEGER) "," P("by_fault", COUNTS) "," P("steps", LIST(REF("QualityCounts"))) "," P("threshold", NUMBER) "," P("threshold_least", NUMBER) "," P("threshold_most", NUMBER) "," P("bin", NUMBER) "," P("bins_pass", LIST(INTEGER)) "," P("bins_fail", LIST(INTEGER)) "," P("grid_width", INTEGER) "," P("grid_height", INTEGER) "," P("places", LIST(REF("QualityPlace"))))},
-					{"LogLine", OBJECT("\"link\",\"time\",\"kind\",\"text\"", P("link", INTEGER) "," P("time", STRING) "," P("kind", STRING) "," P("text", STRING))},
-					{"Log", OBJECT("\"lines\",\"next\"", P("lines", LIST(REF("LogLine"))) "," P("next", "{\"type\":[\"integer\",\"null\"]}"))},
+					{"LiveResult", OBJECT("\"generation\",\"verdict\",\"regions\"",
+						P("generation", INTEGER) "," P("sequence", INTEGER) "," P("time", STRING) "," P("code", STRING) ","
+						P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("score", NUMBER) ","
+						P("threshold", NUMBER) "," P("width_px", INTEGER) "," P("height_px", INTEGER) ","
+						P("regions", LIST("{\"type\":\"object\"}")))},
+					{"QualityCounts", OBJECT("\"pass\",\"fail\",\"fault\"",
+						P("pass", INTEGER) "," P("fail", INTEGER) "," P("fault", INTEGER))},
+					{"QualityPlace", OBJECT("\"camera\",\"cells\"",
+						P("camera", STRING) "," P("cells", LIST(INTEGER)))},
+					{"Quality", OBJECT("\"total\",\"steps\",\"bin\",\"bins_pass\",\"bins_fail\"",
+						P("from_us", INTEGER) "," P("to_us", INTEGER) "," P("total", REF("QualityCounts")) ","
+						P("challenge", INTEGER) "," P("challenge_caught", INTEGER) "," P("by_fault", COUNTS) ","
+						P("steps", LIST(REF("QualityCounts"))) "," P("threshold", NUMBER) ","
+						P("threshold_least", NUMBER) "," P("threshold_most", NUMBER) "," P("bin", NUMBER) ","
+						P("bins_pass", LIST(INTEGER)) "," P("bins_fail", LIST(INTEGER)) ","
+						P("grid_width", INTEGER) "," P("grid_height", INTEGER) "," P("places", LIST(REF("QualityPlace"))))},
+					{"LogLine", OBJECT("\"link\",\"time\",\"kind\",\"text\"",
+						P("link", INTEGER) "," P("time", STRING) "," P("kind", STRING) "," P("text", STRING))},
+					{"Log", OBJECT("\"lines\",\"next\"",
+						P("lines", LIST(REF("LogLine"))) "," P("next", "{\"type\":[\"integer\",\"null\"]}"))},
 					{"Accepted", OBJECT("\"accepted\"", P("accepted", BOOLEAN))},
 					{"Trigger",
 					 OBJECT(
@@ -174,6 +185,7 @@ static const char
 					{"MadeUser", OBJECT("\"name\",\"role\"",
 										P("name", STRING) "," P("role", STRING) "," P("token", STRING_OR_NULL))},
 };
+/* clang-format on */
 #define SCHEMA_COUNT (int)(sizeof(schemas) / sizeof(schemas[0]))
 
 /* Of a query parameter: its schema and what it means. */
@@ -192,7 +204,8 @@ static const char *const queries[][2] = {
 	{"to_us", "\"schema\":" INTEGER ",\"description\":\"microseconds since 1970 UTC, excluded\""},
 	{"verdict", "\"schema\":" STRING ",\"description\":\"PASS, FAIL, FAULT, or several with commas\""},
 	{"code_begin", "\"schema\":" STRING ",\"description\":\"what the identity begins with\""},
-	{"steps", "\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":400},\"description\":\"equal intervals to count in\""},
+	{"steps", "\"schema\":{\"type\":\"integer\",\"minimum\":0,\"maximum\":400},"
+			  "\"description\":\"equal intervals to count in\""},
 	{"kind", "\"schema\":" STRING ",\"description\":\"only events of this kind\""},
 	{"recipe", "\"schema\":" STRING ",\"description\":\"name of the recipe, exactly\""},
 	{"score_least", "\"schema\":" NUMBER ",\"description\":\"lowest score\""},

@@ -55,7 +55,8 @@ static const struct assay__option rows[] = {
 	 .min = 0,
 	 .max = 86400000,
 	 .unit = "ms",
-	 .help = "time from part to part that the line is planned for; the pages hold the true rate against it; 0: not told",
+	 .help =
+		 "time from part to part that the line is planned for; the pages hold the true rate against it; 0: not told",
 	 .offset = offsetof(struct assay__http_settings, takt_ms)},
 	{.name = "max_connections",
 	 .type = ASSAY__OPTION_INT,

@@ -53,7 +53,7 @@ int assay__query_part(struct assay__reader *reader, uint64_t sequence, struct as
 struct assay__part_seal {
 	uint64_t link;
 	uint8_t before[ASSAY_HASH_BYTES], hash[ASSAY_HASH_BYTES]; /**< of the link before and of this one */
-	uint64_t signed_link;									   /**< first signed link from this one on, 0: none yet */
+	uint64_t signed_link;									  /**< first signed link from this one on, 0: none yet */
 	int64_t signed_us;
 	uint8_t public_key[32], signature[64];
 };
@@ -77,8 +77,8 @@ int assay__query_counts(struct assay__reader *reader, int64_t from_us, int64_t s
 						struct assay__part_counts *counts, int count, struct assay_error *error);
 
 /** Up to `most` events, newest first, with links below *cursor (0: all), of one kind (nullable: all). As assay__query_page. */
-int assay__query_events(struct assay__reader *reader, const char *kind, uint64_t *cursor, struct assay__stored_event *events, int most,
-						int *count, struct assay_error *error);
+int assay__query_events(struct assay__reader *reader, const char *kind, uint64_t *cursor,
+						struct assay__stored_event *events, int most, int *count, struct assay_error *error);
 
 /** "17", "10-20", "10-", "-20" or "all" into first and last. Errors: ARGUMENT; anything else is taken as a part code by the verbs. */
 int assay__query_range(const char *text, struct assay__part_filter *filter, struct assay_error *error);

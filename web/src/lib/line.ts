@@ -182,7 +182,7 @@ function connect(): void {
     }
   };
   stream.addEventListener("verdict", onVerdict as EventListener);
-  for (const kind of ["camera", "ready", "not_ready", "recipe"]) stream.addEventListener(kind, () => void poll());
+  for (const kind of ["camera", "not_ready", "recipe", "output", "output_up", "record"]) stream.addEventListener(kind, () => void poll());
   stream.addEventListener("lost", () => void recount());
 }
 

@@ -27,17 +27,18 @@ export function store<T>(initial: T): Store<T> {
 
 export function useStore<T>(from: Store<T>): T {
   const [, redraw] = useState(0);
+  const drawn = from.get();
   useEffect(() => {
     let seen = from.get();
     // what changed between drawing and watching
-    redraw((n) => n + 1);
+    if (!Object.is(seen, drawn)) redraw((n) => n + 1);
     return from.watch(() => {
       if (Object.is(seen, from.get())) return;
       seen = from.get();
       redraw((n) => n + 1);
     });
   }, [from]);
-  return from.get();
+  return drawn;
 }
 
 /** What this browser remembers; fine where it may remember nothing. */

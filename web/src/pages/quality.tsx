@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the line does over time, and what another threshold would have done. All sums are the station's; nothing is sampled.
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type uPlot from "uplot";
 import { type Quality as Sum, type Recipe, get, query } from "../lib/api";
 import { clockShort, count, day, decimal, percent } from "../lib/format";
@@ -39,6 +39,10 @@ export function Quality() {
     return get<Sum>(`quality${query({ from_us: from * 1000, to_us: (now + 1000) * 1000, steps: period.steps, recipe })}`, { signal });
   });
   const value = sum.value;
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || sum.again(), 60000);
+    return () => clearInterval(timer);
+  }, []);
   return (
     <div class="quality-page">
       <div class="row">
