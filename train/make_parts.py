@@ -87,9 +87,9 @@ def grid(rng, kind):
     image = np.full((h, w), 70, np.float32)
     wires = [[], []]
     for axis, phase in ((0, px), (1, py)):
-        for at in np.arange(phase, w, pitch):
+        for at in np.arange(phase - 2 * pitch, w + 2 * pitch, pitch):
             wires[axis].append(at + rng.normal(0, 0.4))
-    odd = (int(rng.integers(0, 2)), int(rng.integers(4, len(wires[0]) - 4)), int(rng.integers(60, 440)))
+    odd = (int(rng.integers(0, 2)), int(rng.integers(6, len(wires[0]) - 6)), int(rng.integers(60, 440)))
     marks = []
     for axis in (0, 1):
         for i, at in enumerate(wires[axis]):
