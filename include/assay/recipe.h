@@ -56,6 +56,9 @@ void assay_zones_free(struct assay_zones *zones);
 
 #define ASSAY_MAX_SCALES 3
 
+/** How parts lie before the camera: whatever teaching finds, anyhow, or always the same within a fixture. */
+enum assay_position { ASSAY_POSITION_AUTO, ASSAY_POSITION_FREE, ASSAY_POSITION_FIXED };
+
 /**
  * How to teach. Zero fields take the defaults stated. Without a working size parts are judged at two scales, short sides
  * of 160 and 320 px, and with a smallest defect at a third, where that covers 8 px: at most the native size and 2048 px.
@@ -76,6 +79,7 @@ struct assay_teach_options {
 	int white_level;		/**< 16-bit sample that means white, 255..65535, default 65535 */
 	const struct assay_zones *zones; /**< borrowed; tolerances by place, NULL: the same everywhere; not with scale */
 	double mm_per_px;				 /**< of the picture, 0 < x <= 1000; 0: not known */
+	enum assay_position position;	 /**< fixed: not with scale */
 };
 
 /** Good parts by index; load may be called from several threads at once. */

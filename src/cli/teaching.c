@@ -14,6 +14,8 @@
 #include "cli/progress.h"
 #include "vision/net/net.h"
 
+const char *const assay__position_words[] = {"auto", "free", "fixed", NULL};
+
 struct job {
 	const struct assay__files *files;
 	struct assay__left_out *left_out;
@@ -153,6 +155,7 @@ int assay__teaching_run(const struct assay__setup *setup, const struct assay__te
 		.scale = settings->scale,
 		.white_level = settings->white_level,
 		.mm_per_px = settings->mm_per_px,
+		.position = settings->position,
 	};
 	struct assay_zones *zones = NULL;
 	struct assay_env env = setup->env;

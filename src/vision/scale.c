@@ -109,5 +109,7 @@ void assay__scales_free(struct assay__scales *scales, const struct assay_allocat
 	for (int i = 0; i < ASSAY__SCALES_MOST; i++) {
 		assay__bank_close(scales->at[i].bank);
 		assay__free(allocator, scales->at[i].vectors);
+		assay__place_close(scales->at[i].place);
 	}
+	assay__registration_close(scales->registration);
 }

@@ -7,7 +7,7 @@
 #ifndef ASSAY_SRC_VISION_SCALE_H
 #define ASSAY_SRC_VISION_SCALE_H
 
-#include "vision/bank.h"
+#include "vision/place.h"
 
 #define ASSAY__SCALES_MOST ASSAY_MAX_SCALES
 
@@ -31,12 +31,15 @@ struct assay__scale {
 	int bank_count;
 	int8_t *vectors; /**< in the order the bank chose them */
 	struct assay__bank *bank;
+	struct assay__place *place; /**< of parts in a fixture; NULL: none */
+	struct assay__unit place_unit;
 };
 
 /** Coarsest first; working sizes ascend. */
 struct assay__scales {
 	int count;
 	struct assay__scale at[ASSAY__SCALES_MOST];
+	struct assay__registration *registration; /**< of parts in a fixture; NULL: none, and no scale has a place */
 };
 
 /**
