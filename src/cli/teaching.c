@@ -14,8 +14,6 @@
 #include "cli/progress.h"
 #include "vision/net/net.h"
 
-const char *const assay__position_words[] = {"auto", "free", "fixed", NULL};
-
 struct job {
 	const struct assay__files *files;
 	struct assay__left_out *left_out;
@@ -283,4 +281,5 @@ void assay__write_scales(struct assay__json *json, const struct assay_recipe_inf
 		assay__json_object_end(json);
 	}
 	assay__json_array_end(json);
+	assay__write_position(json, &info->report.position);
 }

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "cli/common.h"
 #include "cli/files.h"
+#include "cli/position.h"
 
 struct assay__teaching_settings {
 	int working_px, smallest_defect_px, bank_size, folds, white_level;
@@ -21,8 +22,6 @@ struct assay__teaching_settings {
 	bool grey, scale, exposure;
 	enum assay_position position;
 };
-
-extern const char *const assay__position_words[];
 
 /** The rows of an option table for a field `member` of `owner` that is a struct assay__teaching_settings. */
 #define ASSAY__TEACHING_OPTIONS(owner, member, scale_fallback)                                                         \

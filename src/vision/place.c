@@ -9,9 +9,8 @@
 
 struct assay__place {
 	const struct assay_allocator *allocator;
-	int width, height, dim, total;
+	int width, height;
 	uint8_t *counts;
-	int8_t *vectors;
 	int blocks; /* of the kernels' lanes, for one cell */
 	struct assay__bank_packed packed;
 };
@@ -107,17 +106,16 @@ int assay__place_choose(const int8_t *vectors, const int64_t *among, int n, int 
 }
 
 /* Every cell's vectors start on a block of the kernels; what is left over stays empty. */
-static void pack(struct assay__place *place)
+static void pack(struct assay__place *place, const int8_t *v)
 {
-	const int8_t *v = place->vectors;
 	for (int cell = 0; cell < place->width * place->height; cell++) {
 		int at = cell * place->blocks * place->packed.kernels->lanes;
-		for (int i = 0; i < place->counts[cell]; i++, v += place->dim)
+		for (int i = 0; i < place->counts[cell]; i++, v += place->packed.dim)
 			assay__bank_packed_put(&place->packed, at + i, v);
 	}
 }
 
-int assay__place_open(int8_t *vectors, const uint8_t *counts, int grid_width, int grid_height, int dim,
+int assay__place_open(const int8_t *vectors, const uint8_t *counts, int grid_width, int grid_height, int dim,
 					  enum assay_isa isa, const struct assay_allocator *allocator, struct assay__place **out,
 					  struct assay_error *error)
 {
@@ -126,7 +124,7 @@ int assay__place_open(int8_t *vectors, const uint8_t *counts, int grid_width, in
 	struct assay__place *place = assay__calloc(allocator, 1, sizeof(*place));
 	if (!place)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a bank by place");
-	*place = (struct assay__place){.allocator = allocator, .width = grid_width, .height = grid_height, .dim = dim};
+	*place = (struct assay__place){.allocator = allocator, .width = grid_width, .height = grid_height};
 	place->blocks = (ASSAY__PLACE_DEPTH + kernels->lanes - 1) / kernels->lanes;
 	place->counts = assay__alloc(allocator, cells);
 	int rc = place->counts ? assay__bank_packed_open(&place->packed, kernels,
@@ -137,12 +135,9 @@ int assay__place_open(int8_t *vectors, const uint8_t *counts, int grid_width, in
 		return rc;
 	}
 	memcpy(place->counts, counts, cells);
-	for (size_t i = 0; i < cells; i++) {
+	for (size_t i = 0; i < cells; i++)
 		assert(counts[i] <= ASSAY__PLACE_DEPTH);
-		place->total += counts[i];
-	}
-	place->vectors = vectors;
-	pack(place);
+	pack(place, vectors);
 	*out = place;
 	return 0;
 }
@@ -153,15 +148,7 @@ void assay__place_close(struct assay__place *place)
 		return;
 	assay__bank_packed_close(&place->packed, place->allocator);
 	assay__free(place->allocator, place->counts);
-	assay__free(place->allocator, place->vectors);
 	assay__free(place->allocator, place);
-}
-
-int assay__place_content(const struct assay__place *place, const uint8_t **counts, const int8_t **vectors)
-{
-	*counts = place->counts;
-	*vectors = place->vectors;
-	return place->total;
 }
 
 bool assay__place_is_of(const struct assay__place *place, int grid_width, int grid_height)

@@ -12,6 +12,7 @@
 #include "vision/registration.h"
 
 #define ASSAY__PLACE_DEPTH 16 /* vectors of a cell at most */
+#define ASSAY__PLACE_MOST_CELLS (512 * 512)
 
 struct assay__place;
 
@@ -33,17 +34,14 @@ int assay__place_choose(const int8_t *vectors, const int64_t *among, int n, int 
 						int64_t kept[ASSAY__PLACE_DEPTH]);
 
 /**
- * From counts[cells of the grid] (each at most ASSAY__PLACE_DEPTH) and the vectors of all cells in order, which are
- * taken over on success (freed with `allocator`); counts are copied. *out is the caller's. Errors: NOMEM.
+ * From counts[cells of the grid] (each at most ASSAY__PLACE_DEPTH) and the vectors of all cells in order; both are
+ * copied. *out is the caller's. Errors: NOMEM.
  */
-int assay__place_open(int8_t *vectors, const uint8_t *counts, int grid_width, int grid_height, int dim,
+int assay__place_open(const int8_t *vectors, const uint8_t *counts, int grid_width, int grid_height, int dim,
 					  enum assay_isa isa, const struct assay_allocator *allocator, struct assay__place **out,
 					  struct assay_error *error);
 /** NULL is fine. */
 void assay__place_close(struct assay__place *place);
-
-/** What it was opened with; returns how many vectors there are. */
-int assay__place_content(const struct assay__place *place, const uint8_t **counts, const int8_t **vectors);
 
 /** Whether its grid is of this size. */
 bool assay__place_is_of(const struct assay__place *place, int grid_width, int grid_height);

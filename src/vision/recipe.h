@@ -19,6 +19,7 @@
 #define ASSAY__LIGHT_TOLERANCE_DEFAULT 0.2
 #define ASSAY__WHITE_LEAST 255
 #define ASSAY__WHITE_MOST 65535
+#define ASSAY__SPREAD_MOST 1000
 
 /** What the person chose, defaults filled in. */
 struct assay__settings {

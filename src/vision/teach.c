@@ -98,9 +98,9 @@ static int calibrate(struct assay__teach *t, struct assay_error *error)
 			uint32_t score = assay__unit_apply(&recipe->scales.at[s].unit, t->parts[i].raw_q8[s]);
 			if (score > t->parts[i].score_q8)
 				t->parts[i].score_q8 = score;
-			if (!recipe->scales.at[s].place)
+			if (!recipe->scales.at[s].placed.vectors)
 				continue;
-			score = assay__unit_apply(&recipe->scales.at[s].place_unit, t->parts[i].place_q8[s]);
+			score = assay__unit_apply(&recipe->scales.at[s].placed.unit, t->parts[i].place_q8[s]);
 			if (score > t->parts[i].score_q8)
 				t->parts[i].score_q8 = score;
 		}
@@ -166,7 +166,8 @@ static int run(struct assay__teach *t, struct assay_error *error)
 	for (int s = 0; s < recipe->scales.count; s++)
 		if ((rc = assay__teach_scale(t, s, error)))
 			return rc;
-	assay__teach_position_decide(t);
+	if ((rc = assay__teach_position_decide(t, error)))
+		return rc;
 	if ((rc = calibrate(t, error)) || (rc = assay__recipe_ready(recipe, error)))
 		return rc;
 	/* an ordinary part and the oddest one */

@@ -2,13 +2,17 @@
 #include "vision/teach_position.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "vision/calibrate.h"
+#include "vision/recipe_position.h"
 
+/* Auto: fewer parts cannot show it; the correlation that nine in ten must reach; how much less even scores by place may be. */
+#define FEWEST_PARTS 10
+#define LEAST_FIT 0.96
+#define MOST_SPREAD 1.6
 #define MOST_PARTS 200 /* from which the reference and the banks by place are made */
 #define ROUNDS 3	   /* of registering all and taking their mean */
 
@@ -48,39 +52,39 @@ static int cells_of(const struct assay__teach *t)
 	return grid_of(t)->grid_width * grid_of(t)->grid_height;
 }
 
-/* Pixels of the cells that are inspected. */
-static void fill_use(const struct assay__teach *t, struct assay__positioning *p)
+/* The pixels to compare: those of the cells that are inspected. Errors: NOMEM. */
+static int find_use(const struct assay__teach *t, struct assay__positioning *p)
 {
 	const struct assay__scale_space *at = &t->spaces[0]->at[0];
-	const int32_t *cells = assay__judge_cells(at->judge);
-	for (int i = 0; i < at->live; i++) {
-		int column = cells[i] % at->geometry.grid_width, row = cells[i] / at->geometry.grid_width;
-		int x0 = column * p->width / at->geometry.grid_width, x1 = (column + 1) * p->width / at->geometry.grid_width;
-		int y0 = row * p->height / at->geometry.grid_height, y1 = (row + 1) * p->height / at->geometry.grid_height;
-		for (int y = y0; y < y1; y++)
-			memset(p->use + (size_t)y * (size_t)p->width + x0, 1, (size_t)(x1 - x0));
+	const int32_t *live = assay__judge_cells(at->judge);
+	if (!live)
+		return 0;
+	uint8_t *cells = assay__calloc(t->allocator, (size_t)(at->geometry.grid_width * at->geometry.grid_height), 1);
+	p->use = assay__alloc(t->allocator, luma_bytes(p));
+	if (cells && p->use) {
+		for (int i = 0; i < at->live; i++)
+			cells[live[i]] = 1;
+		assay__position_use(cells, &at->geometry, p->width, p->height, p->use);
 	}
+	assay__free(t->allocator, cells);
+	return cells && p->use ? 0 : ASSAY_E_NOMEM;
 }
 
 static int make_room(struct assay__teach *t, struct assay_error *error)
 {
 	struct assay__positioning *p = t->position;
 	size_t workers = (size_t)t->workers, n = luma_bytes(p);
-	bool masked = assay__judge_cells(t->spaces[0]->at[0].judge) != NULL;
 	p->lumas = assay__calloc(t->allocator, (size_t)p->sampled, n);
-	p->use = masked ? assay__calloc(t->allocator, n, 1) : NULL;
 	p->sums = assay__calloc(t->allocator, workers, sizeof(*p->sums));
 	p->registrars = assay__calloc(t->allocator, workers, sizeof(*p->registrars));
 	p->searches = assay__calloc(t->allocator, workers, sizeof(*p->searches));
-	bool whole = p->lumas && (p->use || !masked) && p->sums && p->registrars && p->searches;
+	bool whole = p->lumas && p->sums && p->registrars && p->searches && find_use(t, p) == 0;
 	for (size_t i = 0; whole && i < workers; i++) {
 		p->sums[i] = assay__calloc(t->allocator, n, sizeof(**p->sums));
 		whole = p->sums[i] && assay__registrar_open(p->width, p->height, t->allocator, &p->registrars[i], NULL) == 0;
 	}
 	if (!whole)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory to register %d parts", t->count);
-	if (p->use)
-		fill_use(t, p);
 	return 0;
 }
 
@@ -180,11 +184,40 @@ static bool same_grids(const struct assay__teach *t)
 	return true;
 }
 
-int assay__teach_position_open(struct assay__teach *t, struct assay_error *error)
+static int by_fit(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* What nine in ten of the sampled parts reach. Errors: NOMEM. */
+static int find_fit(struct assay__teach *t, struct assay_error *error)
+{
+	struct assay__positioning *p = t->position;
+	int *fits = assay__calloc(t->allocator, (size_t)p->sampled, sizeof(*fits));
+	if (!fits)
+		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory to compare %d parts", p->sampled);
+	for (int i = 0; i < p->sampled; i++)
+		fits[i] = t->parts[i].fit_q10;
+	qsort(fits, (size_t)p->sampled, sizeof(*fits), by_fit);
+	t->recipe->report.position.fit = (double)fits[p->sampled / 10] / ASSAY__FIT_ONE_Q10;
+	assay__free(t->allocator, fits);
+	return 0;
+}
+
+/* Parts are free: what was made goes. */
+static void give_up(struct assay__teach *t, enum assay_position_why why)
+{
+	struct assay__scales *scales = &t->recipe->scales;
+	t->recipe->report.position.chosen = ASSAY_POSITION_FREE;
+	t->recipe->report.position.why = why;
+	for (int s = 0; s < scales->count; s++)
+		assay__placed_free(&scales->at[s].placed, t->allocator);
+	assay__teach_position_close(t);
+}
+
+static int start(struct assay__teach *t, struct assay_error *error)
 {
 	const struct assay__geometry *g = &t->spaces[0]->at[0].geometry;
-	if (t->wanted == ASSAY_POSITION_FREE || !same_grids(t))
-		return 0;
 	struct assay__positioning *p = assay__calloc(t->allocator, 1, sizeof(*p));
 	if (!p)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory to register %d parts", t->count);
@@ -194,28 +227,50 @@ int assay__teach_position_open(struct assay__teach *t, struct assay_error *error
 	int rc = make_room(t, error);
 	if (rc == 0)
 		rc = register_all(t, error);
-	if (rc == 0 && p->sampled < t->count) {
-		p->first = p->sampled;
-		rc = assay__labour_run(&t->labour, "position", t->count - p->first, register_one, t, error);
-		if (rc == 0)
-			rc = assay__teach_failure(t, error);
+	return rc ? rc : find_fit(t, error);
+}
+
+static int register_rest(struct assay__teach *t, struct assay_error *error)
+{
+	struct assay__positioning *p = t->position;
+	p->first = p->sampled;
+	if (p->first == t->count)
+		return 0;
+	int rc = assay__labour_run(&t->labour, "position", t->count - p->first, register_one, t, error);
+	return rc ? rc : assay__teach_failure(t, error);
+}
+
+int assay__teach_position_open(struct assay__teach *t, struct assay_error *error)
+{
+	struct assay_position_info *info = &t->recipe->report.position;
+	bool fixed = t->wanted == ASSAY_POSITION_FIXED;
+	*info = (struct assay_position_info){.wanted = t->wanted, .chosen = ASSAY_POSITION_FIXED};
+	if (t->wanted == ASSAY_POSITION_FREE) {
+		give_up(t, ASSAY_POSITION_TOLD);
+		return 0;
 	}
-	if (getenv("POSDEBUG")) {
-		int fits[4096];
-		for (int i = 0; i < p->sampled; i++) {
-			int j = i;
-			for (; j > 0 && fits[j - 1] > t->parts[i].fit_q10; j--)
-				fits[j] = fits[j - 1];
-			fits[j] = t->parts[i].fit_q10;
-		}
-		fprintf(stderr, "fits min %d p10 %d median %d max %d\n", fits[0], fits[p->sampled / 10], fits[p->sampled / 2],
-				fits[p->sampled - 1]);
-		for (int i = 0; i < p->sampled && i < 8; i++)
-			fprintf(stderr, "  pose grow %.4f turn %.2f deg  %.2f %.2f px  fit %d\n",
-					t->parts[i].pose.grow_q24 / 16777216., t->parts[i].pose.turn_q24 / 16777216. * 57.3,
-					t->parts[i].pose.x_q16 / 65536., t->parts[i].pose.y_q16 / 65536., t->parts[i].fit_q10);
+	if (!same_grids(t)) {
+		if (fixed)
+			return assay__fail(error, ASSAY_E_MISMATCH, -1,
+							   "pictures of parts in a fixture must have equal proportions, and these have not; leave "
+							   "fixed out");
+		give_up(t, ASSAY_POSITION_SIZES);
+		return 0;
 	}
-	return rc;
+	if (!fixed && t->count < FEWEST_PARTS) {
+		give_up(t, ASSAY_POSITION_FEW);
+		return 0;
+	}
+	int rc = start(t, error);
+	if (rc == ASSAY_E_MISMATCH && !fixed) {
+		give_up(t, ASSAY_POSITION_FLAT);
+		return 0;
+	}
+	if (rc == 0 && !fixed && info->fit < LEAST_FIT) {
+		give_up(t, ASSAY_POSITION_LOOSE);
+		return 0;
+	}
+	return rc ? rc : register_rest(t, error);
 }
 
 static void leave_scale(struct assay__teach *t)
@@ -311,30 +366,29 @@ static void sort_patches(struct assay__teach *t, int fold)
 	p->start[cells] = all;
 }
 
-static int build(struct assay__teach *t, int fold, struct assay__place **out, struct assay_error *error)
+/* What good looks like by place outside the fold; *placed has only what is its own to free. */
+static int gather(struct assay__teach *t, int fold, struct assay__placed *placed, struct assay_error *error)
 {
 	struct assay__positioning *p = t->position;
-	const struct assay__geometry *g = grid_of(t);
-	size_t dim = (size_t)t->recipe->dim, total = 0;
+	size_t dim = (size_t)t->recipe->dim;
 	int cells = cells_of(t);
 	sort_patches(t, fold);
 	int rc = assay__labour_run(&t->labour, t->stage, cells, choose_one, t, error);
 	if (rc)
 		return rc;
+	placed->cells = cells;
 	for (int c = 0; c < cells; c++)
-		total += p->counts[c];
-	int8_t *vectors = assay__alloc(t->allocator, total * dim);
-	if (!vectors)
-		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a bank by place of %zu vectors", total);
-	int8_t *to = vectors;
+		placed->count += p->counts[c];
+	placed->counts = assay__alloc(t->allocator, (size_t)cells);
+	placed->vectors = assay__alloc(t->allocator, (size_t)placed->count * dim);
+	if (!placed->counts || !placed->vectors)
+		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a bank by place of %d vectors", placed->count);
+	memcpy(placed->counts, p->counts, (size_t)cells);
+	int8_t *to = placed->vectors;
 	for (int c = 0; c < cells; c++)
 		for (int i = 0; i < p->counts[c]; i++, to += dim)
 			memcpy(to, t->vectors + (size_t)p->kept[(size_t)c * ASSAY__PLACE_DEPTH + (size_t)i] * dim, dim);
-	rc = assay__place_open(vectors, p->counts, g->grid_width, g->grid_height, t->recipe->dim, t->recipe->isa,
-						   t->allocator, out, error);
-	if (rc)
-		assay__free(t->allocator, vectors);
-	return rc;
+	return 0;
 }
 
 static void score_one(void *arg, int index, int worker)
@@ -360,7 +414,13 @@ int assay__teach_position_fold(struct assay__teach *t, struct assay_error *error
 	int folds = t->recipe->settings.folds;
 	if (!p)
 		return 0;
-	int rc = build(t, t->fold, &p->place, error);
+	struct assay__placed placed = {0};
+	const struct assay__geometry *g = grid_of(t);
+	int rc = gather(t, t->fold, &placed, error);
+	if (rc == 0)
+		rc = assay__place_open(placed.vectors, placed.counts, g->grid_width, g->grid_height, t->recipe->dim,
+							   t->recipe->isa, t->allocator, &p->place, error);
+	assay__placed_free(&placed, t->allocator);
 	if (rc == 0)
 		rc = assay__labour_run(&t->labour, t->stage, (t->count - t->fold + folds - 1) / folds, score_one, t, error);
 	if (rc == 0)
@@ -372,7 +432,7 @@ int assay__teach_position_fold(struct assay__teach *t, struct assay_error *error
 
 int assay__teach_position_learn(struct assay__teach *t, struct assay_error *error)
 {
-	struct assay__scale *scale = &t->recipe->scales.at[t->scale];
+	struct assay__placed *placed = &t->recipe->scales.at[t->scale].placed;
 	if (!t->position)
 		return 0;
 	uint32_t *scores = assay__calloc(t->allocator, (size_t)t->count, sizeof(*scores));
@@ -380,32 +440,48 @@ int assay__teach_position_learn(struct assay__teach *t, struct assay_error *erro
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the scores of %d parts", t->count);
 	for (int i = 0; i < t->count; i++)
 		scores[i] = t->parts[i].place_q8[t->scale];
-	scale->place_unit = assay__unit_of(scores, t->count);
+	struct assay__unit unit = assay__unit_of(scores, t->count);
 	assay__free(t->allocator, scores);
-	int rc = build(t, -1, &scale->place, error);
+	int rc = gather(t, -1, placed, error);
+	placed->unit = unit;
 	leave_scale(t);
 	return rc;
 }
 
-void assay__teach_position_decide(struct assay__teach *t)
+/* The reference as the recipe keeps it. */
+static int keep_reference(struct assay__teach *t, struct assay_error *error)
 {
-	struct assay__positioning *p = t->position;
-	if (!p)
-		return;
 	struct assay__scales *scales = &t->recipe->scales;
-	for (int s = 0; s < scales->count; s++)
-		if (getenv("POSDEBUG"))
-			fprintf(stderr, "scale %d: free %.2f +- %.2f  place %.2f +- %.2f\n", s, scales->at[s].unit.mean_q8 / 256.,
-					scales->at[s].unit.sd_q8 / 256., scales->at[s].place_unit.mean_q8 / 256.,
-					scales->at[s].place_unit.sd_q8 / 256.);
-	const char *only = getenv("POSSCALES");
-	for (int s = 0; s < scales->count; s++)
-		if (only && !strchr(only, '0' + s)) {
-			assay__place_close(scales->at[s].place);
-			scales->at[s].place = NULL;
-		}
-	scales->registration = p->reference;
-	p->reference = NULL;
+	int width, height;
+	const uint8_t *luma = assay__registration_picture(t->position->reference, &width, &height);
+	int rc = assay_image_create(width, height, 1, 8, t->allocator, &scales->reference, error);
+	if (rc)
+		return rc;
+	for (int y = 0; y < height; y++)
+		memcpy(scales->reference.pixels + (size_t)y * scales->reference.stride_bytes,
+			   luma + (size_t)y * (size_t)width, (size_t)width);
+	scales->registration = t->position->reference;
+	t->position->reference = NULL;
+	return 0;
+}
+
+int assay__teach_position_decide(struct assay__teach *t, struct assay_error *error)
+{
+	struct assay_position_info *info = &t->recipe->report.position;
+	if (!t->position)
+		return 0;
+	for (int s = 0; s < t->recipe->scales.count; s++) {
+		const struct assay__scale *scale = &t->recipe->scales.at[s];
+		double spread = (double)scale->placed.unit.sd_q8 / scale->unit.sd_q8;
+		spread = spread > ASSAY__SPREAD_MOST ? ASSAY__SPREAD_MOST : spread;
+		info->spread = spread > info->spread ? spread : info->spread;
+	}
+	if (t->wanted == ASSAY_POSITION_AUTO && info->spread > MOST_SPREAD) {
+		give_up(t, ASSAY_POSITION_UNEVEN);
+		return 0;
+	}
+	info->why = t->wanted == ASSAY_POSITION_AUTO ? ASSAY_POSITION_EVEN : ASSAY_POSITION_TOLD;
+	return keep_reference(t, error);
 }
 
 void assay__teach_position_close(struct assay__teach *t)

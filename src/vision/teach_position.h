@@ -23,8 +23,8 @@ int assay__teach_position_fold(struct assay__teach *t, struct assay_error *error
 /** All folds of the scale are scored: its bank by place and its unit. */
 int assay__teach_position_learn(struct assay__teach *t, struct assay_error *error);
 
-/** All scales are learnt: keeps what was made or drops it, and writes the reason to the report. */
-void assay__teach_position_decide(struct assay__teach *t);
+/** All scales are learnt: keeps what was made or drops it, and writes the reason to the report. Errors: NOMEM. */
+int assay__teach_position_decide(struct assay__teach *t, struct assay_error *error);
 
 /** At any time, also after failure. */
 void assay__teach_position_close(struct assay__teach *t);

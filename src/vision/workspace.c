@@ -340,7 +340,7 @@ uint32_t assay__workspace_join(struct assay__workspace *space)
 		assay__unit_join(&space->scales->at[s].unit, at->map, at->geometry.grid_width, at->geometry.grid_height,
 						 space->map, fine->grid_width, fine->grid_height);
 		if (at->place_map)
-			assay__unit_join(&space->scales->at[s].place_unit, at->place_map, at->geometry.grid_width,
+			assay__unit_join(&space->scales->at[s].placed.unit, at->place_map, at->geometry.grid_width,
 							 at->geometry.grid_height, space->map, fine->grid_width, fine->grid_height);
 	}
 	for (size_t i = 0; i < cells; i++)
