@@ -75,8 +75,9 @@ enum assay_position_why {
 struct assay_position_info {
 	enum assay_position wanted, chosen; /**< chosen: never auto */
 	enum assay_position_why why;
-	double fit;	   /**< correlation with the reference that nine in ten good parts reach, 0..1; 0: not measured */
-	double spread; /**< standard deviation of left-out scores by place to that of free ones, largest of the scales; 0: not measured */
+	double fit; /**< correlation with the reference that nine in ten good parts reach, 0..1; 0: not measured */
+	double
+		spread; /**< standard deviation of left-out scores by place to that of free ones, largest of the scales; 0: not measured */
 };
 
 /**

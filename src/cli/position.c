@@ -16,10 +16,11 @@ void assay__position_text(const struct assay_position_info *info, char out[240])
 		break;
 	case ASSAY_POSITION_TOLD:
 		if (info->chosen == ASSAY_POSITION_FIXED)
-			snprintf(out, 240,
-					 "fixed, as told; nine in ten good parts correlate with the reference by %.2f or more, and left out "
-					 "they scatter %.2f times as much by place as anywhere",
-					 info->fit, info->spread);
+			snprintf(
+				out, 240,
+				"fixed, as told; nine in ten good parts correlate with the reference by %.2f or more, and left out "
+				"they scatter %.2f times as much by place as anywhere",
+				info->fit, info->spread);
 		else
 			snprintf(out, 240, "free, as told");
 		break;

@@ -11,7 +11,7 @@
 #include "vision/prep.h"
 #include "vision/registration.h"
 
-#define ASSAY__PLACE_DEPTH 16 /* vectors of a cell at most */
+#define ASSAY__PLACE_DEPTH 8 /* vectors of a cell at most */
 #define ASSAY__PLACE_MOST_CELLS (512 * 512)
 
 struct assay__place;

@@ -25,7 +25,8 @@ const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES] = {
 	 "least_length_px INTEGER)"),
 	"CREATE TABLE painted(id INTEGER PRIMARY KEY, png BLOB)",
 	"CREATE TABLE pixel(id INTEGER PRIMARY KEY, mm REAL)",
-	("CREATE TABLE position(id INTEGER PRIMARY KEY, wanted INTEGER, chosen INTEGER, why INTEGER, fit REAL, spread REAL, "
+	("CREATE TABLE position(id INTEGER PRIMARY KEY, wanted INTEGER, chosen INTEGER, why INTEGER, fit REAL, spread "
+	 "REAL, "
 	 "reference BLOB)"),
 	"CREATE TABLE place(id INTEGER PRIMARY KEY, mean_q8 INTEGER, sd_q8 INTEGER, counts BLOB, vectors BLOB)",
 };
@@ -285,7 +286,8 @@ static void write_position(struct writer *w, const struct assay_recipe *recipe)
 static void write_all(struct writer *w, const struct assay_recipe *recipe)
 {
 	static void (*const blocks[])(struct writer *, const struct assay_recipe *) = {
-		write_meta, write_network, write_scales, write_golden, write_mask, write_zones, write_pixel, write_position, write_parts,
+		write_meta,	 write_network, write_scales,	write_golden, write_mask,
+		write_zones, write_pixel,	write_position, write_parts,
 	};
 	char sql[128];
 	/* the file is new and renamed when whole: no journal on disk, and it is synced once, at the end */

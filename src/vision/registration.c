@@ -101,8 +101,7 @@ static void halve(const uint8_t *from, int from_width, uint8_t *to, int width, i
 	for (int y = 0; y < height; y++) {
 		const uint8_t *a = from + area(from_width, 2 * y), *b = a + from_width;
 		for (int x = 0; x < width; x++)
-			to[area(width, y) + (size_t)x] =
-				(uint8_t)((a[2 * x] + a[2 * x + 1] + b[2 * x] + b[2 * x + 1] + 2) >> 2);
+			to[area(width, y) + (size_t)x] = (uint8_t)((a[2 * x] + a[2 * x + 1] + b[2 * x] + b[2 * x + 1] + 2) >> 2);
 	}
 }
 
@@ -407,25 +406,45 @@ struct tone {
 	int mean, reference_mean, gain_q12;
 };
 
-static struct tone tone_of(const struct level *l, const uint8_t *moved)
-{
-	int64_t sum = 0, squares = 0, n = l->count;
-	size_t all = area(l->width, l->height);
-	for (size_t i = 0; i < all; i++) {
-		int v = moved[i] * l->use[i];
-		sum += v;
-		squares += v * v;
-	}
-	double spread = (double)(squares - sum * sum / n), wanted = (double)(l->sum_squares - l->sum * l->sum / n);
-	double gain = spread > 0 ? sqrt(wanted / spread) : 1;
-	gain = gain < 0.5 ? 0.5 : gain > 2 ? 2 : gain;
-	return (struct tone){(int)((sum + n / 2) / n), (int)((l->sum + n / 2) / n), (int)(gain * GAIN_ONE + 0.5)};
-}
-
 static inline int residual(const struct level *l, const struct tone *tone, const uint8_t *moved, size_t i)
 {
 	int v = ((moved[i] - tone->mean) * tone->gain_q12 + GAIN_ONE / 2) >> 12;
 	return (v - (l->picture[i] - tone->reference_mean)) * l->use[i];
+}
+
+/* Over the pixels whose residual with the tone before is at most `cut`. */
+static struct tone tone_of(const struct level *l, const uint8_t *moved, const struct tone *before, int cut)
+{
+	int64_t n = 0, sum = 0, squares = 0, ref_sum = 0, ref_squares = 0;
+	size_t all = area(l->width, l->height);
+	for (size_t i = 0; i < all; i++) {
+		int r = residual(l, before, moved, i);
+		int count = l->use[i] & (r <= cut) & (r >= -cut), v = moved[i] * count, p = l->picture[i] * count;
+		n += count;
+		sum += v;
+		squares += v * v;
+		ref_sum += p;
+		ref_squares += p * p;
+	}
+	if (n == 0)
+		return *before;
+	double spread = (double)(squares - sum * sum / n), wanted = (double)(ref_squares - ref_sum * ref_sum / n);
+	double gain = spread > 0 && wanted > 0 ? sqrt(wanted / spread) : 1;
+	gain = gain < 0.5 ? 0.5 : gain > 2 ? 2 : gain;
+	return (struct tone){(int)((sum + n / 2) / n), (int)((ref_sum + n / 2) / n), (int)(gain * GAIN_ONE + 0.5)};
+}
+
+/* What is further off than three times the mean is a defect, or has moved out of the picture. */
+static int cut_of(const struct level *l, const struct tone *tone, const uint8_t *moved)
+{
+	int64_t total = 0;
+	size_t all = area(l->width, l->height);
+	for (size_t i = 0; i < all; i++) {
+		int r = residual(l, tone, moved, i);
+		total += r < 0 ? -r : r;
+	}
+	int cut = (int)(CUT_TIMES * total / l->count);
+	return cut < CUT_LEAST ? CUT_LEAST : cut;
 }
 
 static void limit(struct motion *m, const struct level *l)
@@ -451,23 +470,22 @@ static void compose(struct motion *m, const double d[UNKNOWNS])
 }
 
 /* One Gauss-Newton step; returns how far it moved the edge of the picture, in pixels of the level. */
-static double step(struct level *l, const uint8_t *moved, struct motion *m)
+static double step(struct level *l, const uint8_t *moved, bool settled, struct motion *m)
 {
-	struct tone tone = tone_of(l, moved);
-	int64_t total = 0, sums[UNKNOWNS] = {0};
-	size_t all = area(l->width, l->height);
-	for (size_t i = 0; i < all; i++) {
-		int r = residual(l, &tone, moved, i);
-		total += r < 0 ? -r : r;
-	}
-	int cut = (int)(CUT_TIMES * total / l->count);
-	cut = cut < CUT_LEAST ? CUT_LEAST : cut;
+	const struct tone none = {0, 0, GAIN_ONE};
+	struct tone tone = tone_of(l, moved, &none, 255);
+	int64_t sums[UNKNOWNS] = {0};
+	int cut = cut_of(l, &tone, moved);
+	tone = tone_of(l, moved, &tone, cut);
+	cut = cut_of(l, &tone, moved);
+	/* far off, what sticks out is what shows the way; close by, it is a defect */
+	const int beyond = settled ? 0 : cut;
 	for (int y = 0; y < l->height; y++) {
 		int64_t row_x = 0, row_y = 0, lever_x = 0, lever_y = 0, dy = from_middle(y, l->height);
 		for (int x = 0; x < l->width; x++) {
 			size_t i = area(l->width, y) + (size_t)x;
 			int r = residual(l, &tone, moved, i);
-			r = r > cut ? cut : r < -cut ? -cut : r;
+			r = r > cut ? beyond : r < -cut ? -beyond : r;
 			int64_t dx = from_middle(x, l->width);
 			int px = l->gx[i] * r, py = l->gy[i] * r;
 			row_x += px;
@@ -495,9 +513,8 @@ static double step(struct level *l, const uint8_t *moved, struct motion *m)
 
 static struct assay__pose round_motion(const struct motion *m)
 {
-	return (struct assay__pose){
-		(int32_t)floor(m->grow * (1 << 24) + 0.5), (int32_t)floor(m->turn * (1 << 24) + 0.5),
-		(int32_t)floor(m->x * (1 << 16) + 0.5), (int32_t)floor(m->y * (1 << 16) + 0.5)};
+	return (struct assay__pose){(int32_t)floor(m->grow * (1 << 24) + 0.5), (int32_t)floor(m->turn * (1 << 24) + 0.5),
+								(int32_t)floor(m->x * (1 << 16) + 0.5), (int32_t)floor(m->y * (1 << 16) + 0.5)};
 }
 
 static int fit_of(const struct level *l, const uint8_t *moved)
@@ -516,6 +533,15 @@ static int fit_of(const struct level *l, const uint8_t *moved)
 		return 0;
 	double fit = covariance / sqrt(a * b) * ASSAY__FIT_ONE_Q10;
 	return fit > ASSAY__FIT_ONE_Q10 ? ASSAY__FIT_ONE_Q10 : (int)fit;
+}
+
+static void settle(struct level *l, const uint8_t *picture, uint8_t *moved, bool settled, int rounds, struct motion *m)
+{
+	double moved_px = 1;
+	for (int k = 0; k < rounds && moved_px > STILL; k++) {
+		move(m, l, picture, moved);
+		moved_px = step(l, moved, settled, m);
+	}
 }
 
 int assay__registrar_run(struct assay__registrar *registrar, const struct assay__registration *registration,
@@ -537,12 +563,9 @@ int assay__registrar_run(struct assay__registrar *registrar, const struct assay_
 		}
 		if (!l.solvable || l.count == 0)
 			continue;
-		int rounds = i ? ROUNDS_MOST : FINE_ROUNDS_MOST;
-		double moved_px = 1;
-		for (int k = 0; k < rounds && moved_px > STILL; k++) {
-			move(&m, &l, registrar->picture[i], registrar->moved);
-			moved_px = step(&l, registrar->moved, &m);
-		}
+		settle(&l, registrar->picture[i], registrar->moved, false, i ? ROUNDS_MOST : FINE_ROUNDS_MOST, &m);
+		if (i == 0)
+			settle(&l, registrar->picture[i], registrar->moved, true, FINE_ROUNDS_MOST, &m);
 	}
 	*pose = round_motion(&m);
 	struct motion exact = {pose->grow_q24 / 16777216.0, pose->turn_q24 / 16777216.0, pose->x_q16 / 65536.0,

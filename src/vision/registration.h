@@ -57,7 +57,8 @@ uint8_t *assay__registrar_luma(struct assay__registrar *registrar);
 /**
  * Finds the pose of the picture whose luma was put in. Coarse to fine: first whole shifts up to a quarter of the short
  * side at the coarsest level, then Gauss-Newton on shift, turn and growth (inverse compositional: Baker and Matthews,
- * International Journal of Computer Vision 56, 2004), residuals cut off at three times their mean so that a defect does not pull.
+ * International Journal of Computer Vision 56, 2004), residuals cut off at three times their mean
+ * and in the end left out, so that a defect does not pull.
  * Returns the fit: correlation of the picture so moved with the reference, q10, at least 0. Allocates nothing.
  */
 int assay__registrar_run(struct assay__registrar *registrar, const struct assay__registration *registration,

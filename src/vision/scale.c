@@ -119,6 +119,6 @@ void assay__scales_free(struct assay__scales *scales, const struct assay_allocat
 		assay__place_close(scales->at[i].place);
 		assay__placed_free(&scales->at[i].placed, allocator);
 	}
-	assay_image_free(&scales->reference, allocator);
+	assay__free(allocator, scales->reference.pixels);
 	assay__registration_close(scales->registration);
 }

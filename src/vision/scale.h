@@ -47,7 +47,8 @@ struct assay__scale {
 struct assay__scales {
 	int count;
 	struct assay__scale at[ASSAY__SCALES_MOST];
-	struct assay_image reference;			  /**< of parts in a fixture, 8-bit grey, tight; no pixels: none, and no scale has a bank by place */
+	struct assay_image
+		reference; /**< of parts in a fixture, 8-bit grey, tight; no pixels: none, and no scale has a bank by place */
 	struct assay__registration *registration; /**< opened from it; NULL: none */
 };
 

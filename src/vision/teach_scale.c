@@ -24,7 +24,8 @@ int assay__teach_failure(const struct assay__teach *t, struct assay_error *error
 	return 0;
 }
 
-int assay__teach_take_up(struct assay__teach *t, struct assay__part *part, int worker, struct assay_image *image, bool *owned)
+int assay__teach_take_up(struct assay__teach *t, struct assay__part *part, int worker, struct assay_image *image,
+						 bool *owned)
 {
 	int rc = assay__workspace_shape(t->spaces[worker], &part->shape, &part->error);
 	if (rc)

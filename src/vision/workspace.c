@@ -224,8 +224,12 @@ int assay__workspace_shape(struct assay__workspace *space, const struct assay__s
 			assay__prep_geometry(space->view, space->scales->at[s].working_px, shape, space->align, &planned[s], error);
 		if (rc)
 			return rc;
-		if (space->scales->at[s].place && !assay__place_is_of(space->scales->at[s].place, planned[s].grid_width, planned[s].grid_height))
-			return assay__fail(error, ASSAY_E_MISMATCH, -1, "the parts taught lie in a fixture, and a picture of %dx%d shows another section: its proportions differ", shape->width_px, shape->height_px);
+		if (space->scales->at[s].place &&
+			!assay__place_is_of(space->scales->at[s].place, planned[s].grid_width, planned[s].grid_height))
+			return assay__fail(error, ASSAY_E_MISMATCH, -1,
+							   "the parts taught lie in a fixture, and a picture of %dx%d shows another section: its "
+							   "proportions differ",
+							   shape->width_px, shape->height_px);
 		other |= planned[s].width_px != space->at[s].geometry.width_px ||
 				 planned[s].height_px != space->at[s].geometry.height_px;
 	}

@@ -22,7 +22,7 @@ struct assay__scale_space {
 	struct assay__judge *judge;
 	int live; /**< cells inspected */
 	int32_t *d2;
-	uint32_t *map; /**< of this scale alone; assay__workspace_join brings it to the common unit */
+	uint32_t *map;		 /**< of this scale alone; assay__workspace_join brings it to the common unit */
 	uint32_t *place_map; /**< likewise, by place; NULL: none */
 };
 
@@ -38,8 +38,8 @@ struct assay__workspace {
 	struct assay__shape shape;
 	int count; /**< of scales */
 	struct assay__scale_space at[ASSAY__SCALES_MOST];
-	int8_t *vectors; /**< of every cell of the finest grid, used by one scale at a time */
-	uint32_t *map;	 /**< of the finest grid: all scales joined */
+	int8_t *vectors;					/**< of every cell of the finest grid, used by one scale at a time */
+	uint32_t *map;						/**< of the finest grid: all scales joined */
 	struct assay__registrar *registrar; /**< of parts in a fixture; NULL: none */
 	struct assay__place_search *search;
 	struct assay__pose pose;
