@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "vision/bank_kernels.h"
 
+#define HALF_Q16 (1 << 15)
+
 struct assay__place {
 	const struct assay_allocator *allocator;
 	int width, height;
@@ -37,8 +39,8 @@ void assay__place_cells(const struct assay__pose *pose, int reg_width_px, int re
 	for (int i = 0; i < n; i++) {
 		int cell = cells ? cells[i] : i;
 		/* centres, from the middle, in q16 pixels of the registered size */
-		int64_t x = ((int64_t)(2 * (cell % width) + 1 - width) * reg_width_px << 15) / width;
-		int64_t y = ((int64_t)(2 * (cell / width) + 1 - height) * reg_height_px << 15) / height;
+		int64_t x = ((int64_t)(2 * (cell % width) + 1 - width) * reg_width_px * HALF_Q16) / width;
+		int64_t y = ((int64_t)(2 * (cell / width) + 1 - height) * reg_height_px * HALF_Q16) / height;
 		int64_t u, v;
 		assay__pose_to_reference(pose, x, y, &u, &v);
 		u += (int64_t)reg_width_px << 15;
