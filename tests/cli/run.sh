@@ -95,8 +95,10 @@ says out "judged at 160 x 160 and 320 x 320 px" "teach tells the scales"
 exits 0 "info of several scales" "$assay" info usual.assay
 says out "40 x 40 places" "info tells every scale"
 says out "brought to the mean of the good parts" "info tells what is done about light"
+says out "position      " "info tells how parts lie"
 exits 0 "info --json of several scales" "$assay" info usual.assay --json
 says out '"scales":[{"working_width":160' "info --json lists the scales"
+says out '"position":{"wanted":"auto","chosen":"' "info --json tells how parts lie"
 exits 0 "inspect at several scales" "$assay" inspect usual.assay good/001.png
 exits 0 "teach --no-exposure" "$assay" teach -o plain.assay $quick --no-exposure good
 says out "left as it is" "teach tells that light is left"
