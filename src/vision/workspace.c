@@ -73,8 +73,10 @@ static void drop_grids(struct assay__workspace *space)
 	}
 	assay__free_aligned(space->allocator, space->vectors);
 	assay__free(space->allocator, space->map);
+	assay__free(space->allocator, space->place);
 	space->vectors = NULL;
 	space->map = NULL;
+	space->place = NULL;
 	assay__registrar_close(space->registrar);
 	assay__place_search_close(space->search);
 	space->registrar = NULL;
@@ -117,7 +119,7 @@ size_t assay__workspace_bytes(const struct assay__workspace *space)
 		bytes += assay__registrar_bytes(space->registrar) + assay__place_search_bytes(space->search);
 	for (int s = 0; s < space->count; s++)
 		bytes += space->at[s].place_map ? cells_of(&space->at[s].geometry) * 4 : 0;
-	return bytes + cells_of(&assay__workspace_finest(space)->geometry) * ((size_t)space->dim + 4);
+	return bytes + cells_of(&assay__workspace_finest(space)->geometry) * ((size_t)space->dim + (space->place ? 8 : 4));
 }
 
 static int plan_grid(struct assay__workspace *space, int scale, struct assay_error *error)
@@ -169,7 +171,11 @@ static int plan_grids(struct assay__workspace *space, struct assay_error *error)
 		return rc;
 	space->vectors = assay__alloc_aligned(space->allocator, cells * (size_t)space->dim);
 	space->map = assay__calloc(space->allocator, cells, sizeof(*space->map));
-	return space->vectors && space->map ? 0 : assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a score map");
+	if (space->count > 1)
+		space->place = assay__calloc(space->allocator, cells, sizeof(*space->place));
+	if (!space->vectors || !space->map || (space->count > 1 && !space->place))
+		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a score map");
+	return 0;
 }
 
 static int plan_judge(struct assay__workspace *space, int scale, const struct assay__shape *shape,
@@ -317,7 +323,7 @@ uint32_t assay__workspace_score_place(struct assay__workspace *space, int scale,
 }
 
 /* The picture has been drawn at scale 0, where its pose is found. */
-static void judge_place(struct assay__workspace *space, int scale)
+static uint32_t judge_place(struct assay__workspace *space, int scale)
 {
 	struct assay__scale_space *at = &space->at[scale];
 	const struct assay__registration *registration = space->scales->registration;
@@ -326,11 +332,19 @@ static void judge_place(struct assay__workspace *space, int scale)
 	if (scale == 0)
 		assay__registrar_run(space->registrar, registration, &space->pose);
 	if (!at->place_map)
-		return;
+		return 0;
 	assay__place_cells(&space->pose, width, height, &at->geometry, assay__judge_cells(at->judge), at->live,
 					   assay__place_search_where(space->search));
-	assay__workspace_score_place(space, scale, space->scales->at[scale].place, space->search, space->vectors,
-								 at->place_map);
+	return assay__workspace_score_place(space, scale, space->scales->at[scale].place, space->search, space->vectors,
+										at->place_map);
+}
+
+void assay__workspace_judge_place(struct assay__workspace *space, const struct assay_image *image, uint32_t *raw_q8)
+{
+	for (int s = 0; s < space->count; s++) {
+		assay__workspace_extract(space, s, image, ASSAY__LIGHT_ONE_Q12, space->vectors);
+		raw_q8[s] = judge_place(space, s);
+	}
 }
 
 uint32_t assay__workspace_join(struct assay__workspace *space)
@@ -350,6 +364,20 @@ uint32_t assay__workspace_join(struct assay__workspace *space)
 	for (size_t i = 0; i < cells; i++)
 		largest = space->map[i] > largest ? space->map[i] : largest;
 	return largest;
+}
+
+const uint32_t *assay__workspace_locate(struct assay__workspace *space)
+{
+	struct assay__layer layers[ASSAY__SCALES_MOST];
+	if (space->count == 1)
+		return space->map;
+	for (int s = 0; s < space->count; s++) {
+		const struct assay__scale_space *at = &space->at[s];
+		layers[s] = (struct assay__layer){at->map, at->judge, at->geometry.grid_width, at->geometry.grid_height,
+										  space->scales->at[s].working_px};
+	}
+	assay__scales_locate(layers, space->count, space->place);
+	return space->place;
 }
 
 uint32_t assay__workspace_judge(struct assay__workspace *space, const struct assay_image *image)
