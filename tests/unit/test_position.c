@@ -350,6 +350,39 @@ static void masked_places_do_not_count(void **state)
 	shelf_clear(&shelf);
 }
 
+static void learning_goes_on(void **state)
+{
+	struct shelf shelf, more;
+	struct assay_env env = small_env(NULL, ASSAY_ISA_BEST);
+	struct assay_recipe *recipe, *read;
+	struct assay_learn_report report;
+	struct assay_error error = {0};
+	struct assay_recipe_info info;
+	(void)state;
+	shelf_fill_plates(&shelf, &plate_fixed, 12);
+	recipe = teach_fixed(&env, &shelf);
+	assert_int_equal(assay_recipe_save(recipe, path, NULL), 0);
+	assay_recipe_close(recipe);
+	memset(&more, 0, sizeof(more));
+	for (int i = 0; i < 3; i++)
+		shelf_put(&more, make_plate(&plate_fixed, PLATE_GOOD, -1, 700 + (uint64_t)i));
+	struct assay_parts parts = shelf_parts(&more);
+	if (assay_learn(&env, path, &parts, NULL, NULL, NULL, NULL, &recipe, &report, &error))
+		fail_msg("%s", error.message);
+	assert_int_equal(report.goods, 3);
+	assert_int_equal(assay_recipe_save(recipe, path, NULL), 0);
+	if (assay_recipe_open(NULL, path, &read, &error))
+		fail_msg("%s", error.message);
+	assay_recipe_get_info(read, &info);
+	assert_int_equal(info.report.parts_used, 15);
+	assert_int_equal(info.report.position.chosen, ASSAY_POSITION_FIXED);
+	assay_learn_report_free(&report, NULL);
+	assay_recipe_close(read);
+	assay_recipe_close(recipe);
+	shelf_clear(&more);
+	shelf_clear(&shelf);
+}
+
 static void without_memory(void **state)
 {
 	struct shelf shelf;
@@ -416,6 +449,7 @@ int main(void)
 		cmocka_unit_test(kept_in_a_file),
 		cmocka_unit_test(damage_is_noticed),
 		cmocka_unit_test(masked_places_do_not_count),
+		cmocka_unit_test(learning_goes_on),
 		cmocka_unit_test(without_memory),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
