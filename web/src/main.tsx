@@ -5,6 +5,7 @@ import "./style/base.css";
 import "./style/shell.css";
 import "./style/live.css";
 import "./style/pages.css";
+import "./style/workshop.css";
 import "./style/print.css";
 import { App } from "./shell";
 

@@ -9,8 +9,10 @@ import { Live } from "./pages/live";
 import { PartPage } from "./pages/part";
 import { Parts } from "./pages/parts";
 import { Quality } from "./pages/quality";
+import { Review } from "./pages/review";
 import { Settings } from "./pages/settings";
 import { Start } from "./pages/start";
+import { Teach } from "./pages/teach";
 
 export interface Page {
   /** "parts/{}": {} stands for anything, which the page gets as an argument */
@@ -27,6 +29,8 @@ export const pages: Page[] = [
   { path: "parts", name: "page.parts", show: Parts, least: "viewer", icon: "parts" },
   { path: "parts/{}", name: "page.part", show: PartPage, least: "viewer" },
   { path: "parts/{}/certificate", name: "page.certificate", show: Certificate, least: "viewer" },
+  { path: "teach", name: "page.teach", show: Teach, least: "viewer", icon: "teach" },
+  { path: "review", name: "page.review", show: Review, least: "viewer", icon: "review" },
   { path: "quality", name: "page.quality", show: Quality, least: "viewer", icon: "quality" },
   { path: "settings", name: "page.settings", show: Settings, least: "viewer", icon: "settings" },
   { path: "settings/{}", name: "page.settings", show: Settings, least: "viewer" },

@@ -11,6 +11,8 @@
 #include "station/http/porter.h"
 #include "station/http/http.h"
 #include "station/http/target.h"
+#include "station/review/reviews.h"
+#include "station/workshop/workshop.h"
 
 #define ASSAY__REQUEST_MAX_ARGUMENTS 3
 #define ASSAY__REQUEST_MAX_HEADERS 6
@@ -74,6 +76,9 @@ struct assay__http {
 	const struct assay__parts_port *parts;
 	struct MHD_Daemon *daemon;
 	struct assay__porter *porter;
+	pthread_mutex_t reviews_mutex; /**< of the reviews, opened when first asked */
+	struct assay__reviews *reviews;
+	struct assay__workshop *workshop; /**< NULL: the station keeps no record */
 	char *users_path;
 	int port;
 	bool tls, loopback;

@@ -102,7 +102,7 @@ static void read_text(sqlite3_stmt *statement, int column, char *to, size_t size
 	snprintf(to, size, "%s", text ? text : "");
 }
 
-static void read_line(sqlite3_stmt *statement, struct assay__part_line *line)
+void assay__part_line_read(sqlite3_stmt *statement, struct assay__part_line *line)
 {
 	int verdict = sqlite3_column_int(statement, 3), fault = sqlite3_column_int(statement, 4);
 	line->sequence = (uint64_t)sqlite3_column_int64(statement, 0);
@@ -144,9 +144,7 @@ static int is_rare(struct assay__reader *reader, const char *code_begin, bool *r
 int assay__query_page(struct assay__reader *reader, const struct assay__part_filter *filter, uint64_t *cursor,
 					  struct assay__part_line *lines, int most, int *count, struct assay_error *error)
 {
-	char sql[1024] =
-		"SELECT sequence, wall_us, latency_us, verdict, fault, score_q8, threshold_q8, p_value, view_count,"
-		" challenge, code, recipe, reason FROM parts WHERE 1";
+	char sql[1024] = "SELECT " ASSAY__PART_LINE_COLUMNS " FROM parts p WHERE 1";
 	sqlite3_stmt *statement = NULL;
 	int found = 0, code;
 	bool rare = true;
@@ -159,7 +157,7 @@ int assay__query_page(struct assay__reader *reader, const struct assay__part_fil
 		return rc;
 	bind_where(statement, filter, *cursor, most);
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW && found < most)
-		read_line(statement, &lines[found++]);
+		assay__part_line_read(statement, &lines[found++]);
 	if (code != SQLITE_DONE && code != SQLITE_ROW)
 		rc = assay__database_fail(reader->db, code, "record.db", error);
 	sqlite3_finalize(statement);
@@ -254,7 +252,7 @@ int assay__query_counts(struct assay__reader *reader, int64_t from_us, int64_t s
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1, "intervals must be longer than nothing and end some day");
 	int rc = assay__database_prepare(reader->db,
 									 "SELECT (wall_us - ?1) / ?3, verdict, count(*), max(latency_us) FROM parts"
-									 " WHERE wall_us >= ?1 AND wall_us < ?2 GROUP BY 1, 2",
+									 " WHERE wall_us >= ?1 AND wall_us < ?2 AND NOT challenge GROUP BY 1, 2",
 									 &statement, error);
 	if (rc)
 		return rc;
@@ -286,7 +284,7 @@ int assay__query_events(struct assay__reader *reader, const char *kind, uint64_t
 	sqlite3_stmt *statement = NULL;
 	int found = 0, code;
 	const char *bad = NULL;
-	assay__columns_list(&assay__table_events, "", columns);
+	assay__columns_list(&assay__table_events, "", ASSAY__STORED_FORM, columns);
 	snprintf(sql, sizeof(sql), "SELECT %s FROM events WHERE link < ?1%s ORDER BY link DESC LIMIT ?2", columns,
 			 kind ? " AND kind = ?3" : "");
 	int rc = assay__database_prepare(reader->db, sql, &statement, error);

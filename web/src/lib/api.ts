@@ -160,6 +160,7 @@ export interface Recipe {
   name: string;
   number: number;
   selected: boolean;
+  taught: boolean;
   file: string;
   content_hash: string;
   network_hash: string;

@@ -8,7 +8,7 @@ import { line, pauseLine, startLine } from "../lib/line";
 import { go } from "../lib/route";
 import { remember, useStore } from "../lib/store";
 import { t } from "../text";
-import { Button, Field, Notice, errorText, useAsk } from "../ui/bits";
+import { Button, Field, LinkButton, Notice, errorText, useAsk } from "../ui/bits";
 import { Shape } from "../ui/icons";
 
 export function Start() {
@@ -36,11 +36,14 @@ export function Start() {
           ))}
           {rehearsal && <p class="quiet">{t("start.rehearsal")}</p>}
         </Step>
-        <Step done={!!recipe && ready} title={t("start.recipe")}>
-          {recipe ? (
+        <Step done={!!recipe?.taught && ready} title={t("start.recipe")}>
+          {recipe?.taught ? (
             <p>{t("start.recipe_is", { name: recipe.name, threshold: decimal(recipe.threshold), size: `${recipe.width_px} × ${recipe.height_px}` })}</p>
           ) : (
-            <p>{t("start.recipe_none")}</p>
+            <>
+              <p>{t("start.recipe_none")}</p>
+              <LinkButton to="#/teach" label={t("page.teach")} icon="teach" kind="main" />
+            </>
           )}
           {now.status && !ready && <Notice kind="odd">{now.status.why}</Notice>}
         </Step>
