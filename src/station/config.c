@@ -463,7 +463,7 @@ static void check_whole(struct reader *reader)
 static void read_root(struct reader *reader)
 {
 	static const char *const sections[] = {"station",  "identity", "challenge", "recipes", "cameras", "codes",
-										   "triggers", "outputs",  "record",	"http",	   NULL};
+										   "triggers", "outputs",  "record",	"http",	   "vitals",  NULL};
 	const struct assay__option_table record = assay__record_table();
 	struct assay__config *config = reader->config;
 	yaml_node_t *root = yaml_document_get_root_node(reader->document), *node;
@@ -510,6 +510,7 @@ static void read_root(struct reader *reader)
 	config->record = read_section(reader, find(reader, root, "record"), "record", &record);
 	config->has_http = find(reader, root, "http") != NULL;
 	config->http = read_section(reader, find(reader, root, "http"), "http", &assay__http_table);
+	config->vitals = read_section(reader, find(reader, root, "vitals"), "vitals", &assay__vitals_table);
 	if (!reader->count && !reader->no_memory)
 		check_whole(reader);
 }

@@ -69,6 +69,7 @@ struct assay__config {
 	bool has_http;					 /**< the section is there */
 	void *record;					 /**< of assay__record_table, defaults where the section says nothing */
 	void *http;						 /**< of assay__http_table */
+	void *vitals;  /**< of assay__vitals_table */
 	struct assay__arena *arena;
 };
 
@@ -99,7 +100,7 @@ void assay__config_print_markdown(FILE *stream);
 /* Tables of the sections, each beside what it sets. */
 extern const struct assay__option_table assay__station_table, assay__recipe_table, assay__trigger_table;
 struct assay__option_table assay__record_table(void); /**< record/ owns the rows */
-extern const struct assay__option_table assay__http_table;
+extern const struct assay__option_table assay__http_table, assay__vitals_table;
 extern const struct assay__option_table assay__identity_table, assay__code_table, assay__challenge_table;
 
 #endif

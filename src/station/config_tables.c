@@ -228,4 +228,6 @@ void assay__config_print_markdown(FILE *stream)
 	struct assay__option_table record = assay__record_table();
 	print_section("record", "What is kept of every part.", &record, stream);
 	print_section("http", "Pages, API and metrics. Without this section there is no HTTP.", &assay__http_table, stream);
+	print_section("vitals", "What the good parts tell about camera, light and process; docs/vitals.md.",
+				  &assay__vitals_table, stream);
 }

@@ -10,18 +10,25 @@
 #include "station/rooms.h"
 
 #define IDLE_MS 250
+/* room for what may be taught while the station runs: finer maps, and pictures where nothing is taught yet */
+#define MAP_CELLS_LEAST 65536
+#define UNTAUGHT_BYTES (24 << 20)
 
 static int open_camera(struct assay__pipeline *pipeline, int index, struct assay_error *error)
 {
 	struct assay__camera *camera = &pipeline->cameras[index];
 	const struct assay__recipe_set *set = pipeline->set;
+	struct assay__source_health health;
 	struct assay__source_need need = {.free_run = camera->leads};
+	bool untaught = false;
 	int rc;
 
+	camera->map_cells = MAP_CELLS_LEAST;
 	for (int i = 0; i < set->product_count; i++) {
 		const struct assay__recipe_file *file = &set->files[set->products[i].files[index]];
 
-		if (!i) {
+		untaught |= !file->recipe;
+		if (!need.width_px) {
 			need.width_px = file->info.image_width_px;
 			need.height_px = file->info.image_height_px;
 			need.channels = file->info.image_channels;
@@ -39,6 +46,11 @@ static int open_camera(struct assay__pipeline *pipeline, int index, struct assay
 	}
 	if (camera->picture_bytes < need.picture_bytes)
 		camera->picture_bytes = need.picture_bytes;
+	if (untaught && camera->picture_bytes < UNTAUGHT_BYTES)
+		camera->picture_bytes = UNTAUGHT_BYTES;
+	/* One that is still being looked for must not pass for ready until its thread has had a look. */
+	camera->item->source->health(camera->source, &health);
+	camera->state = health.state;
 	return 0;
 }
 
@@ -123,13 +135,15 @@ static void take_picture(struct assay__camera *camera, struct assay__frame *fram
 		return;
 	}
 	do {
+		error.message[0] = '\0';
 		rc = ops->wait(camera->source, ms_until(frame->part.deadline_us), &picture, &error);
 		atomic_store(&camera->beat_us, assay__clock_us());
 	} while (rc == ASSAY_E_CANCELLED && assay__clock_us() < frame->part.deadline_us);
 	if (rc == ASSAY_E_CANCELLED)
 		spoil(view, ASSAY__FAULT_NO_IMAGE, "%s", "no picture came in time");
 	else if (rc == ASSAY_E_CLOSED)
-		spoil(view, ASSAY__FAULT_CAMERA, "%s", "the camera is gone, or has no more pictures");
+		spoil(view, ASSAY__FAULT_CAMERA, "%s",
+			  *error.message ? error.message : "the camera is gone, or has no more pictures");
 	else if (rc)
 		spoil(view, ASSAY__FAULT_BROKEN, "%s", error.message);
 	else

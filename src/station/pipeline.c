@@ -413,7 +413,8 @@ static int open_archive(struct assay__pipeline *pipeline, struct assay_error *er
 	if (!rc)
 		rc = pipeline->archive_ops->open(&need, &pipeline->archive, error);
 	for (int i = 0; !rc && i < pipeline->set->file_count; i++)
-		rc = pipeline->archive_ops->keep_recipe(pipeline->archive, pipeline->set->files[i].recipe, error);
+		if (pipeline->set->files[i].recipe)
+			rc = pipeline->archive_ops->keep_recipe(pipeline->archive, pipeline->set->files[i].recipe, error);
 	if (!rc)
 		pipeline->archive_ops->totals(pipeline->archive, &pipeline->before);
 	return rc;
@@ -428,8 +429,8 @@ static int open_rooms(struct assay__pipeline *pipeline, struct assay_error *erro
 	if (pipeline->inspector_count > 64)
 		pipeline->inspector_count = 64;
 	pipeline->limit = station->hall + pipeline->inspector_count;
-	/* Each camera's latest picture stays in its frame, and a camera that leads holds an empty one. */
-	frames = pipeline->limit + pipeline->camera_count + 2;
+	/* Each camera's latest picture stays in its frame, a camera that leads holds an empty one, and vitals one being measured. */
+	frames = pipeline->limit + pipeline->camera_count + 3;
 	frames = station->frames ? (station->frames > frames ? station->frames : frames) : frames + SHELF_FRAMES;
 	pipeline->ledger_capacity = (uint64_t)frames + (uint64_t)station->slips;
 	pipeline->inspectors = assay__calloc(NULL, (size_t)pipeline->inspector_count, sizeof(*pipeline->inspectors));
@@ -493,6 +494,8 @@ int assay__pipeline_open(const struct assay__config *config, const struct assay_
 		rc = open_archive(pipeline, error);
 	if (!rc)
 		rc = assay__challenge_open(pipeline, error);
+	if (!rc)
+		rc = assay__vitals_open(pipeline, &pipeline->vitals, error);
 	if (rc) {
 		assay__pipeline_close(pipeline);
 		return rc;
@@ -517,6 +520,8 @@ int assay__pipeline_start(struct assay__pipeline *pipeline, struct assay_error *
 	if (!rc)
 		rc = assay__thread_start(&pipeline->shelf_thread, assay__shelf_main, pipeline, "shelf", error);
 	pipeline->shelf_running = pipeline->deadline_running && !rc;
+	if (!rc)
+		rc = assay__vitals_start(pipeline->vitals, error);
 	if (!rc)
 		rc = assay__workers_start(pipeline, error);
 	pthread_mutex_lock(&pipeline->lock);
@@ -588,6 +593,7 @@ static void end_threads(struct assay__pipeline *pipeline)
 		pthread_join(pipeline->deadline_thread, NULL);
 	if (pipeline->shelf_running)
 		pthread_join(pipeline->shelf_thread, NULL);
+	assay__vitals_close(pipeline->vitals);
 }
 
 int assay__pipeline_close(struct assay__pipeline *pipeline)

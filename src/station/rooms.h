@@ -12,6 +12,7 @@
 #include "station/identity/identity.h"
 #include "station/pipeline.h"
 #include "station/recipes.h"
+#include "station/vitals.h"
 
 #define ASSAY__WORKER_RECIPES 8 /**< recipes a worker keeps warm */
 #define ASSAY__LOST_KEPT 256
@@ -143,6 +144,7 @@ struct assay__pipeline {
 	int timer_count;
 	struct assay__inspector *inspectors;
 	int inspector_count;
+	struct assay__vitals *vitals; /**< NULL: nobody watches */
 	pthread_t deadline_thread, shelf_thread;
 	bool deadline_running, shelf_running;
 	atomic_int_fast64_t deadline_beat_us, shelf_beat_us;

@@ -348,6 +348,16 @@ void assay__station_camera(struct assay__station *station, int index, struct ass
 	pthread_mutex_unlock(&station->pipeline->lock);
 }
 
+void assay__station_vitals(struct assay__station *station, int index, struct assay__vitals_state *out)
+{
+	assay__vitals_read(station->pipeline->vitals, index, out);
+}
+
+void assay__station_vitals_renew(struct assay__station *station, int index)
+{
+	assay__vitals_renew(station->pipeline->vitals, index);
+}
+
 int assay__station_output_count(struct assay__station *station)
 {
 	return station->pipeline->door_count;
@@ -374,6 +384,7 @@ static void tell_recipe(const struct assay__recipe_set *set, int index, struct a
 	const struct assay_recipe_info *info = &file->info;
 
 	*out = (struct assay__station_recipe){.number = product->number,
+										  .taught = file->recipe != NULL,
 										  .width_px = info->image_width_px,
 										  .height_px = info->image_height_px,
 										  .channels = info->image_channels,

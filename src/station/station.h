@@ -13,6 +13,7 @@
 #include "station/events.h"
 #include "station/output/output.h"
 #include "station/source/source.h"
+#include "station/vitals.h"
 
 struct assay__station;
 
@@ -64,6 +65,7 @@ struct assay__station_recipe {
 	char name[ASSAY__NAME_CHARS];
 	int number; /**< from 1, as in the configuration */
 	bool selected;
+	bool taught;	/**< its file is there; else its parts are FAULT(no_recipe) until it is */
 	char file[256]; /**< of the first camera */
 	uint8_t content_hash[ASSAY_HASH_BYTES], network_hash[ASSAY_HASH_BYTES];
 	int width_px, height_px, channels, working_width_px, working_height_px, grid_width, grid_height;
@@ -112,6 +114,12 @@ void assay__station_output(struct assay__station *station, int index, struct ass
 
 /** Fills at most `most` of the recipes on offer; returns how many there are. */
 int assay__station_recipes(struct assay__station *station, struct assay__station_recipe *out, int most);
+
+/** How camera, light and process stand as camera `index` sees them; see vitals.h. */
+void assay__station_vitals(struct assay__station *station, int index, struct assay__vitals_state *out);
+
+/** Measures the reference of a camera anew, for the recipe it shows now, from the next good parts. */
+void assay__station_vitals_renew(struct assay__station *station, int index);
 
 /** By name, or by number if name is NULL or empty; for the next trigger on. Errors: ARGUMENT (no such recipe). */
 int assay__station_select(struct assay__station *station, const char *name, int number, struct assay_error *error);

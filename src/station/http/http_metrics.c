@@ -205,6 +205,49 @@ static uint64_t camera_missed(const struct assay__source_health *health)
 	return health->missed;
 }
 
+static void put_number(FILE *out, double value)
+{
+	char text[ASSAY__NUMBER_CHARS];
+
+	assay__text_from_double(value, 9, text);
+	fprintf(out, "} %s\n", text);
+}
+
+/* One family over cameras and measures: how far a measure is out, as a share of its limit; another over causes. */
+static void put_vitals(FILE *out, struct assay__station *station)
+{
+	int count = assay__station_camera_count(station);
+	struct assay__station_camera camera;
+	struct assay__vitals_state state;
+
+	head(out, "assay_vital_change", "gauge", "Change against the first good parts, in limits: beyond 1 it is out.");
+	for (int i = 0; i < count; i++) {
+		assay__station_camera(station, i, &camera);
+		assay__station_vitals(station, i, &state);
+		for (int m = 0; m < ASSAY__VITAL_MEASURES && state.learned; m++) {
+			const struct assay__vital_reading *r = &state.readings[m];
+
+			fputs("assay_vital_change{", out);
+			put_label(out, "camera", camera.name);
+			fputc(',', out);
+			put_label(out, "measure", assay__vital_measure_name((enum assay__vital_measure)m));
+			put_number(out, r->limit > 0 ? (r->now - r->reference) / r->limit : 0);
+		}
+	}
+	head(out, "assay_vital_warning", "gauge", "1: this is told of the camera now.");
+	for (int i = 0; i < count; i++) {
+		assay__station_camera(station, i, &camera);
+		assay__station_vitals(station, i, &state);
+		for (int cause = 1; cause < ASSAY__VITAL_CAUSES; cause++) {
+			fputs("assay_vital_warning{", out);
+			put_label(out, "camera", camera.name);
+			fputc(',', out);
+			put_label(out, "cause", assay__vital_cause_name((enum assay__vital_cause)cause));
+			put_number(out, state.cause == (enum assay__vital_cause)cause);
+		}
+	}
+}
+
 static void put_http(FILE *out, struct assay__http *http)
 {
 	static const char *const codes[] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -257,6 +300,7 @@ static void put_all(FILE *out, struct assay__http *http)
 	put_cameras(out, station, "assay_camera_pictures_total", "counter", "Pictures given.", camera_pictures);
 	put_cameras(out, station, "assay_camera_broken_total", "counter", "Pictures given as damaged.", camera_broken);
 	put_cameras(out, station, "assay_camera_missed_total", "counter", "Pictures asked for in vain.", camera_missed);
+	put_vitals(out, station);
 	put_http(out, http);
 }
 
