@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/text.h"
 #include "station/log.h"
 #include "station/rooms.h"
 
@@ -91,35 +90,6 @@ static void fill_view(struct assay__part_view *view, const struct assay__picture
 	view->fault = ASSAY__FAULT_NONE;
 }
 
-/* A code that came with a picture names the part, unless the asker did. Bytes that are not text become '?'. */
-static void take_code(struct assay__pipeline *pipeline, struct assay__frame *frame, const char *code)
-{
-	char clean[ASSAY__PART_CODE_CHARS];
-	size_t at = 0, used = 0, size = strlen(code);
-
-	if (!*code)
-		return;
-	while (at < size && used + 4 < sizeof(clean)) {
-		size_t length = assay__text_utf8(code + at, size - at);
-
-		if (length == 0 || (unsigned char)code[at] < 0x20) {
-			clean[used++] = '?';
-			at++;
-		} else {
-			memcpy(clean + used, code + at, length);
-			used += length;
-			at += length;
-		}
-	}
-	clean[used] = '\0';
-	pthread_mutex_lock(&pipeline->lock);
-	if (frame->part.code_generated) {
-		memcpy(frame->part.code, clean, used + 1);
-		frame->part.code_generated = false;
-	}
-	pthread_mutex_unlock(&pipeline->lock);
-}
-
 static void update_state(struct assay__camera *camera)
 {
 	struct assay__pipeline *pipeline = camera->pipeline;
@@ -171,7 +141,7 @@ static void take_picture(struct assay__camera *camera, struct assay__frame *fram
 	else
 		fill_view(view, &picture);
 	if (rc != ASSAY_E_CANCELLED && rc != ASSAY_E_CLOSED)
-		take_code(camera->pipeline, frame, picture.code);
+		assay__naming_came(camera->pipeline, frame, picture.code, picture.named);
 }
 
 static void *asked_main(void *arg)
@@ -220,7 +190,7 @@ static void arrive(struct assay__camera *camera, struct assay__frame **frame, co
 									 picture->trigger_id, NULL, picture->taken_us, frame, &sequence);
 	if (!accepted)
 		return;
-	take_code(camera->pipeline, accepted, picture->code);
+	assay__naming_came(camera->pipeline, accepted, picture->code, picture->named);
 	assay__pipeline_view_taken(camera->pipeline, accepted, 0);
 }
 

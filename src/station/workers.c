@@ -99,6 +99,15 @@ static void inspect(struct assay__inspector *inspector, struct assay__frame *fra
 		view->fault = view->result.fault.code == ASSAY_E_NOMEM ? ASSAY__FAULT_INTERNAL : ASSAY__FAULT_BROKEN;
 }
 
+static void look_for_code(struct assay__inspector *inspector, struct assay__frame *frame, int index)
+{
+	const struct assay__code_settings *settings = inspector->pipeline->cameras[index].code;
+
+	if (inspector->codes)
+		assay__code_read(inspector->codes, settings, &frame->part.views[index].image, frame->part.deadline_us,
+						 &frame->codes[index]);
+}
+
 static void serve(struct assay__inspector *inspector, const struct assay__view_job *job)
 {
 	struct assay__pipeline *pipeline = inspector->pipeline;
@@ -109,12 +118,16 @@ static void serve(struct assay__inspector *inspector, const struct assay__view_j
 	late = frame->claimed;
 	pthread_mutex_unlock(&pipeline->lock);
 	/* Whoever is answered already is not worth the time of those who wait. */
-	if (late)
+	if (job->code) {
+		if (!late)
+			look_for_code(inspector, frame, job->view);
+	} else if (late)
 		frame->part.views[job->view].fault = ASSAY__FAULT_LATE;
 	else
 		inspect(inspector, frame, job->view);
 	pthread_mutex_lock(&pipeline->lock);
 	last = --frame->views_left == 0;
+	frame->codes_left -= job->code;
 	pthread_mutex_unlock(&pipeline->lock);
 	if (last)
 		assay__answer_conclude(pipeline, frame);
@@ -147,6 +160,9 @@ int assay__workers_start(struct assay__pipeline *pipeline, struct assay_error *e
 		struct assay__inspector *inspector = &pipeline->inspectors[i];
 
 		inspector->pipeline = pipeline;
+		rc = pipeline->config->codes.count ? assay__code_reader_open(&inspector->codes, error) : 0;
+		if (rc)
+			break;
 		atomic_init(&inspector->beat_us, assay__clock_us());
 		atomic_init(&inspector->busy, false);
 		for (int k = 0; k < ASSAY__WORKER_RECIPES; k++)
@@ -165,4 +181,6 @@ void assay__workers_stop(struct assay__pipeline *pipeline)
 	for (int i = 0; pipeline->inspectors && i < pipeline->inspector_count; i++)
 		if (pipeline->inspectors[i].running)
 			pthread_join(pipeline->inspectors[i].thread, NULL);
+	for (int i = 0; pipeline->inspectors && i < pipeline->inspector_count; i++)
+		assay__code_reader_close(pipeline->inspectors[i].codes);
 }

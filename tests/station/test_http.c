@@ -332,7 +332,8 @@ static void test_description(void **state)
 		assert_string_equal(assay__json_member(operation, "operationId")->string, route->id);
 		assert_string_equal(assay__json_member(operation, "x-role")->string, assay__role_name(route->least));
 		if (!strcmp(route->id, "events") || !strcmp(route->id, "login") || !strcmp(route->id, "push") ||
-			!strcmp(route->method, "DELETE") || !strncmp(route->id, "recipe_", 7) || !strcmp(route->id, "user_put"))
+			!strcmp(route->method, "DELETE") || !strncmp(route->id, "recipe_", 7) || !strcmp(route->id, "user_put") ||
+			!strcmp(route->id, "challenge_ask"))
 			continue; /* tests of their own */
 		answer = http_ask(site.port, route->method, fill_path(route, path), NULL,
 						  route->body == ASSAY__BODY_JSON ? "{}" : NULL);
@@ -526,6 +527,58 @@ static void test_pushed_pictures(void **state)
 	site_close(&site);
 }
 
+static bool answer_flag(const struct answer *answer, const char *key)
+{
+	struct assay__json_tree *tree = answer_json(answer);
+	const struct assay__json_value *value = assay__json_member(assay__json_root(tree), key);
+	bool flag = value && value->type == ASSAY__JSON_BOOL && value->boolean;
+
+	assay__json_free(tree);
+	return flag;
+}
+
+/* Announced, refused, cancelled; a part meanwhile is FAULT challenge, and a stranger's code stays text. */
+static void test_challenge(void **state)
+{
+	struct site site = site_open("challenge: {mode: parts, parts: 2}\n", "");
+	struct answer answer;
+	char text[200];
+
+	(void)state;
+	answer = http_ask(site.port, "GET", "/api/v1/challenge", NULL, NULL);
+	assert_true(answer_flag(&answer, "configured") && answer_flag(&answer, "due"));
+	answer_free(&answer);
+	answer = http_ask(site.port, "POST", "/api/v1/trigger", NULL, "{\"code\": \"<script>alert(1)</script>\"}");
+	assert_string_equal(answer_text(&answer, "fault", text, sizeof(text)), "challenge");
+	assert_string_equal(answer_text(&answer, "code", text, sizeof(text)), "<script>alert(1)</script>");
+	assert_non_null(strstr(answer.head, "application/json"));
+	answer_free(&answer);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/challenge", NULL, "{}"), 400);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/challenge", NULL, "{\"action\": \"pass\"}"), 400);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/challenge", NULL, "{\"action\": \"cancel\"}"), 409);
+	answer = http_ask(site.port, "POST", "/api/v1/challenge", NULL, "{\"action\": \"begin\"}");
+	assert_int_equal(answer.status, 200);
+	assert_true(answer_flag(&answer, "running") && answer_flag(&answer, "due"));
+	answer_free(&answer);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/challenge", NULL, "{\"action\": \"begin\"}"), 409);
+	answer = http_ask(site.port, "POST", "/api/v1/trigger", NULL, "{}");
+	assert_true(answer_flag(&answer, "challenge"));
+	answer_free(&answer);
+	answer = http_ask(site.port, "GET", "/metrics", NULL, NULL);
+	assert_non_null(strstr(answer.body, "assay_challenge_due 1\n"));
+	assert_non_null(strstr(answer.body, "assay_challenge_parts_total 1\n"));
+	assert_non_null(strstr(answer.body, "assay_codes_total{state=\"unreadable\"} 0\n"));
+	answer_free(&answer);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/challenge", NULL, "{\"action\": \"cancel\"}"), 200);
+	site_close(&site);
+	site = site_open("", "");
+	answer = http_ask(site.port, "GET", "/api/v1/challenge", NULL, NULL);
+	assert_false(answer_flag(&answer, "configured") || answer_flag(&answer, "due"));
+	answer_free(&answer);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/challenge", NULL, "{\"action\": \"begin\"}"), 409);
+	site_close(&site);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -538,6 +591,7 @@ int main(void)
 		cmocka_unit_test(test_odd_requests),
 		cmocka_unit_test(test_recipes),
 		cmocka_unit_test(test_pushed_pictures),
+		cmocka_unit_test(test_challenge),
 	};
 
 	return cmocka_run_group_tests(tests, open_room, close_room);

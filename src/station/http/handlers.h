@@ -28,6 +28,9 @@ enum MHD_Result assay__http_part(struct assay__request *request);
 enum MHD_Result assay__http_part_picture(struct assay__request *request);
 enum MHD_Result assay__http_part_map(struct assay__request *request);
 enum MHD_Result assay__http_part_replay(struct assay__request *request);
+/* http_challenge.c */
+enum MHD_Result assay__http_challenge(struct assay__request *request);
+enum MHD_Result assay__http_challenge_ask(struct assay__request *request);
 /* http_session.c */
 enum MHD_Result assay__http_session(struct assay__request *request);
 enum MHD_Result assay__http_login(struct assay__request *request);
@@ -36,6 +39,11 @@ enum MHD_Result assay__http_logout(struct assay__request *request);
 enum MHD_Result assay__http_users(struct assay__request *request);
 enum MHD_Result assay__http_user_put(struct assay__request *request);
 enum MHD_Result assay__http_user_remove(struct assay__request *request);
+/* http_vitals.c */
+enum MHD_Result assay__http_vitals(struct assay__request *request);
+enum MHD_Result assay__http_vitals_renew(struct assay__request *request);
+/** The member "vitals" of an object. */
+void assay__http_put_vitals(struct assay__json *json, struct assay__station *station);
 /* http_metrics.c */
 enum MHD_Result assay__http_metrics(struct assay__request *request);
 /* http_openapi.c */

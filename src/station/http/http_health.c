@@ -26,6 +26,7 @@ static void put_counters(struct assay__json *json, const char *key, const struct
 	assay__field_uint(json, "fail", counters->fail);
 	assay__field_uint(json, "fault", counters->fault);
 	assay__field_uint(json, "missed", counters->missed);
+	assay__field_uint(json, "challenge", counters->challenge);
 	assay__field_uint(json, "recorded", counters->recorded);
 	assay__json_object_end(json);
 }
@@ -144,6 +145,7 @@ enum MHD_Result assay__http_status(struct assay__request *request)
 	put_latency(json, &stats);
 	put_load(json, &stats);
 	put_outputs(json, station);
+	assay__http_put_vitals(json, station);
 	assay__json_object_end(json);
 	return assay__answer_json(request, 200);
 }

@@ -82,10 +82,12 @@ static void put_view(struct assay__json *json, const struct assay__stored_view *
 	assay__field_hex(json, "network_hash", view->network_hash, ASSAY_HASH_BYTES);
 	assay__field_text(json, "reason", view->reason);
 	assay__field_int(json, "regions_total", view->regions_total);
+	assay__field_int(json, "regions_counted", view->regions_counted);
+	assay__field_double(json, "mm_per_px", view->mm_per_px);
 	assay__json_key(json, "regions");
 	assay__json_array(json);
 	for (int i = 0; i < view->region_count; i++) {
-		const struct assay_region *region = &view->regions[i];
+		const struct assay__stored_region *region = &view->regions[i];
 
 		assay__json_object(json);
 		assay__field_int(json, "x", region->box.x);
@@ -93,6 +95,12 @@ static void put_view(struct assay__json *json, const struct assay__stored_view *
 		assay__field_int(json, "width", region->box.width);
 		assay__field_int(json, "height", region->box.height);
 		assay__field_int(json, "area_px", region->area_px);
+		assay__field_int(json, "length_px", region->length_px);
+		if (view->mm_per_px > 0)
+			assay__field_double(json, "length_mm", region->length_px * view->mm_per_px);
+		assay__field_text(json, "zone", region->zone[0] ? region->zone : NULL);
+		assay__field_text(json, "kind", region->kind[0] ? region->kind : NULL);
+		assay__field_bool(json, "counts", region->counts);
 		assay__field_int(json, "peak_x", region->peak_x_px);
 		assay__field_int(json, "peak_y", region->peak_y_px);
 		assay__field_double(json, "peak", region->peak_q8 / 256.0);
@@ -114,6 +122,9 @@ static void put_part(struct assay__json *json, const struct assay__stored_part *
 	assay__field_text(json, "trigger", assay__trigger_name(part->trigger));
 	assay__field_text(json, "code", part->code);
 	assay__field_bool(json, "code_generated", part->code_generated);
+	assay__field_text(json, "code_state", assay__code_state_name(part->code_state));
+	assay__field_text(json, "code_symbology",
+					  part->code_symbology ? assay__symbology_name(part->code_symbology) : NULL);
 	assay__field_text(json, "operator", part->operator_name[0] ? part->operator_name : NULL);
 	assay__field_text(json, "recipe", part->recipe_name);
 	assay__field_int(json, "latency_us", part->verdict_us - part->trigger_us);

@@ -20,7 +20,7 @@
 
 /* What an event tells, and with a verdict more. */
 #define EVENT                                                                                                                                                 \
-	P("number", INTEGER)                                                                                                                                      \
+	P("number", INTEGER) "," P("challenge", BOOLEAN)                                                                                                                                      \
 	"," P("kind", STRING) "," P("time", STRING) "," P("text", STRING) "," P("sequence", INTEGER) "," P("trigger_id", INTEGER) "," P("trigger", STRING) "," P( \
 		"verdict",                                                                                                                                            \
 		VERDICT) "," P("fault",                                                                                                                               \
@@ -46,6 +46,16 @@
 																							  STRING) "," P("reason",  \
 																											STRING)
 
+#define READING                                                                                                        \
+	OBJECT("\"name\",\"now\"", P("name", STRING) "," P("now", NUMBER) "," P("reference", NUMBER) "," P(               \
+									"limit", NUMBER) "," P("out", BOOLEAN))
+#define CAUSE "{\"type\":\"string\",\"enum\":[\"fine\",\"camera\",\"focus\",\"lamp\",\"process\"]}"
+#define VITAL                                                                                                          \
+	OBJECT("\"camera\",\"learned\",\"cause\",\"text\",\"measures\"",                                                   \
+		   P("camera", STRING) "," P("learned", BOOLEAN) "," P("cause", CAUSE) "," P("text", STRING) "," P(            \
+			   "reference_parts", INTEGER) "," P("reference_wanted", INTEGER) "," P("parts", INTEGER) "," P(           \
+			   "rank", NUMBER) "," P("evidence", NUMBER) "," P("evidence_limit", NUMBER) "," P("measures", LIST(READING)))
+
 static const char
 	*const
 		schemas
@@ -58,7 +68,7 @@ static const char
 						 "\"error\"", P("error", OBJECT("\"code\",\"message\"", P("code", STRING) "," P("message", STRING))))},
 					{"Health", OBJECT("\"alive\",\"ready\"", P("alive", BOOLEAN) "," P("ready", BOOLEAN))},
 					{"Counters",
-					 OBJECT("\"triggers\",\"pass\",\"fail\",\"fault\",\"missed\",\"recorded\"", P("triggers", INTEGER) "," P("pass", INTEGER) "," P("fail", INTEGER) "," P("fault", INTEGER) "," P("missed", INTEGER) "," P("recorded", INTEGER))},
+					 OBJECT("\"triggers\",\"pass\",\"fail\",\"fault\",\"missed\",\"recorded\"", P("triggers", INTEGER) "," P("pass", INTEGER) "," P("fail", INTEGER) "," P("fault", INTEGER) "," P("missed", INTEGER) "," P("challenge", INTEGER) "," P("recorded", INTEGER))},
 					{"Latency",
 					 OBJECT(
 						 "\"counts\",\"bounds_us\"",
@@ -74,7 +84,9 @@ static const char
 							 "total",
 							 REF("Counters")) "," P("since_start",
 													REF(
-														"Counters")) "," P("by_fault", COUNTS) "," P("by_trigger", COUNTS) "," P("latency", REF("Latency")) "," P("load", REF("Load")) "," P("outputs", LIST(REF("Output"))))},
+														"Counters")) "," P("by_fault", COUNTS) "," P("by_trigger", COUNTS) "," P("latency", REF("Latency")) "," P("load", REF("Load")) "," P("outputs", LIST(REF("Output"))) "," P("vitals", LIST(REF("Vital"))))},
+					{"Vital", VITAL},
+					{"Vitals", OBJECT("\"vitals\"", P("vitals", LIST(REF("Vital"))))},
 					{"Event", OBJECT("\"number\",\"kind\",\"time\",\"text\"", EVENT)},
 					{"Camera",
 					 OBJECT(
@@ -110,18 +122,18 @@ static const char
 							P("parts", LIST(REF("PartLine"))) "," P("next", "{\"type\":[\"integer\",\"null\"]}"))},
 					{"Region",
 					 OBJECT("\"x\",\"y\",\"width\",\"height\"",
-							P("x", INTEGER) "," P("y", INTEGER) "," P("width", INTEGER) "," P("height", INTEGER) "," P("area_px", INTEGER) "," P("peak_x", INTEGER) "," P("peak_y", INTEGER) "," P("peak", NUMBER) "," P(
+							P("x", INTEGER) "," P("y", INTEGER) "," P("width", INTEGER) "," P("height", INTEGER) "," P("area_px", INTEGER) "," P("length_px", INTEGER) "," P("length_mm", NUMBER) "," P("zone", STRING_OR_NULL) "," P("kind", STRING_OR_NULL) "," P("counts", BOOLEAN) "," P("peak_x", INTEGER) "," P("peak_y", INTEGER) "," P("peak", NUMBER) "," P(
 								"mean", NUMBER))},
 					{"View", OBJECT(
 								 "\"camera\",\"verdict\"", P("camera", STRING) "," P("camera_frame_id", INTEGER) "," P("width_px", INTEGER) "," P("height_px", INTEGER) "," P("channels", INTEGER) "," P("depth_bits",
 																																																		 INTEGER) "," P("image_hash", HEX) "," P("keep", STRING) "," P("image", STRING) "," P("judged", BOOLEAN) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("score", NUMBER) "," P("threshold", NUMBER) "," P("p_value", NUMBER) "," P("grid_width", INTEGER) "," P("grid_height",
-																																																																																																																						INTEGER) "," P("map_hash", HEX) "," P("recipe_hash", HEX) "," P("network_hash", HEX) "," P("reason", STRING) "," P("regions_total", INTEGER) "," P("regions",
+																																																																																																																						INTEGER) "," P("map_hash", HEX) "," P("recipe_hash", HEX) "," P("network_hash", HEX) "," P("reason", STRING) "," P("regions_total", INTEGER) "," P("regions_counted", INTEGER) "," P("mm_per_px", NUMBER) "," P("regions",
 																																																																																																																																																										   LIST(REF(
 																																																																																																																																																											   "Region"))))},
 					{"Part", OBJECT(
 								 "\"sequence\",\"time\",\"verdict\",\"views\"", P("link", INTEGER) "," P("sequence",
 																										 INTEGER) "," P("time", STRING) "," P("station", STRING) "," P("trigger_id", INTEGER) "," P("trigger", STRING) "," P("code",
-																																																							 STRING) "," P("code_generated", BOOLEAN) "," P("operator", STRING_OR_NULL) "," P("recipe",
+																																																							 STRING) "," P("code_generated", BOOLEAN) "," P("code_state", STRING) "," P("code_symbology", STRING_OR_NULL) "," P("operator", STRING_OR_NULL) "," P("recipe",
 																																																																											  STRING) "," P("latency_us", INTEGER) "," P("picture_us",
 																																																																																						 INTEGER) "," P("deadline_us",
 																																																																																										INTEGER) "," P("verdict", VERDICT) "," P("fault", STRING_OR_NULL) "," P("reason",
@@ -132,6 +144,10 @@ static const char
 										P("sequence", INTEGER) "," P(
 											"outcome", "{\"type\":\"string\",\"enum\":[\"identical\",\"different\","
 													   "\"skipped\"]}") "," P("views", INTEGER) "," P("text", STRING))},
+					{"ChallengeAsk",
+					 OBJECT("\"action\"", P("action", "{\"type\":\"string\",\"enum\":[\"begin\",\"cancel\"]}"))},
+					{"ChallengeResult", OBJECT("\"sequence\",\"caught\"", P("sequence", INTEGER) "," P("code", STRING) "," P("verdict", VERDICT) "," P("caught", BOOLEAN))},
+					{"Challenge", OBJECT("\"configured\",\"due\",\"running\"", P("configured", BOOLEAN) "," P("due", BOOLEAN) "," P("why", STRING) "," P("mode", STRING_OR_NULL) "," P("running", BOOLEAN) "," P("pictures_caught", BOOLEAN) "," P("parts_caught", BOOLEAN) "," P("demanded", INTEGER) "," P("shown", INTEGER) "," P("answered", INTEGER) "," P("caught", INTEGER) "," P("passed", STRING_OR_NULL) "," P("next_shift", STRING_OR_NULL) "," P("results", LIST(REF("ChallengeResult"))))},
 					{"Session",
 					 OBJECT("\"user\",\"role\",\"users_exist\"",
 							P("user", STRING_OR_NULL) "," P("role", STRING) "," P("csrf", STRING_OR_NULL) "," P(

@@ -8,7 +8,7 @@
 #include "station/record/fields.h"
 
 #define ASSAY__RECORD_APPLICATION_ID 0x41535244 /* "ASRD" */
-#define ASSAY__RECORD_VERSION 2
+#define ASSAY__RECORD_VERSION 3
 #define ASSAY__RECORD_PATH_CHARS 4096
 
 /** Migration i brings a database of version i to i + 1. Never changed once released; new ones are added. */

@@ -180,7 +180,7 @@ int assay__query_counts(struct assay__reader *reader, int64_t from_us, int64_t s
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1, "intervals must be longer than nothing and end some day");
 	int rc = assay__database_prepare(reader->db,
 									 "SELECT (wall_us - ?1) / ?3, verdict, count(*), max(latency_us) FROM parts"
-									 " WHERE wall_us >= ?1 AND wall_us < ?2 GROUP BY 1, 2",
+									 " WHERE wall_us >= ?1 AND wall_us < ?2 AND NOT challenge GROUP BY 1, 2",
 									 &statement, error);
 	if (rc)
 		return rc;
@@ -212,7 +212,7 @@ int assay__query_events(struct assay__reader *reader, uint64_t *cursor, struct a
 	sqlite3_stmt *statement = NULL;
 	int found = 0, code;
 	const char *bad = NULL;
-	assay__columns_list(&assay__table_events, "", columns);
+	assay__columns_list(&assay__table_events, "", ASSAY__STORED_FORM, columns);
 	snprintf(sql, sizeof(sql), "SELECT %s FROM events WHERE link < ? ORDER BY link DESC LIMIT ?", columns);
 	int rc = assay__database_prepare(reader->db, sql, &statement, error);
 	if (rc)

@@ -43,6 +43,7 @@ struct assay__picture {
 	int64_t taken_us;	 /**< monotonic: exposure or arrival, as near to the part's moment as the camera tells */
 	uint64_t trigger_id; /**< of a hardware trigger that has one, else 0 */
 	char code[ASSAY__PART_CODE_CHARS]; /**< identity that came with the picture, such as a file name; empty: none */
+	bool named; /**< the code is but a file's name: one that is read from the picture goes before it */
 };
 
 /** A camera that answers, as `assay cameras` shows it; texts live as long as the call, any may be NULL. */

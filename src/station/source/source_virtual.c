@@ -4,12 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "station/identity/print.h"
 #include "station/source/pacer.h"
 #include "station/source/virtual_line.h"
 
 struct settings {
 	int seed, first, width_px, height_px, channels, prerender, delay_ms, silent_after;
 	double rate_hz, defects;
+	bool print_code;
+	int upset_from, upset_over;
+	double dim, blur_px, shift_x_px, shift_y_px, rough, lean;
 };
 
 static const struct assay__option options[] = {
@@ -73,6 +77,12 @@ static const struct assay__option options[] = {
 	 .help = "make so many pictures at start and show them again and again, for rates beyond what can be rendered; 0: "
 			 "every picture is new",
 	 .offset = offsetof(struct settings, prerender)},
+	{.name = "print_code",
+	 .type = ASSAY__OPTION_FLAG,
+	 .fallback = "no",
+	 .help =
+		 "print a DataMatrix VL<seed>-<number of the part> into the lower left corner; teach from such pictures then",
+	 .offset = offsetof(struct settings, print_code)},
 	{.name = "delay_ms",
 	 .type = ASSAY__OPTION_INT,
 	 .fallback = "0",
@@ -88,6 +98,65 @@ static const struct assay__option options[] = {
 	 .max = INT_MAX,
 	 .help = "give no more pictures after so many, as a camera whose cable was pulled; 0: never",
 	 .offset = offsetof(struct settings, silent_after)},
+	{.name = "upset_from",
+	 .type = ASSAY__OPTION_INT,
+	 .fallback = "0",
+	 .min = 0,
+	 .max = INT_MAX,
+	 .help = "what goes wrong below goes wrong from this part of the line on",
+	 .offset = offsetof(struct settings, upset_from)},
+	{.name = "upset_over",
+	 .type = ASSAY__OPTION_INT,
+	 .fallback = "0",
+	 .min = 0,
+	 .max = INT_MAX,
+	 .help = "and grows evenly over so many parts; 0: at once",
+	 .offset = offsetof(struct settings, upset_over)},
+	{.name = "dim",
+	 .type = ASSAY__OPTION_PERCENT,
+	 .fallback = "0%",
+	 .min = -1,
+	 .max = 0.99,
+	 .help = "light lost: a lamp that ages",
+	 .offset = offsetof(struct settings, dim)},
+	{.name = "lean",
+	 .type = ASSAY__OPTION_DOUBLE,
+	 .fallback = "0",
+	 .min = -1,
+	 .max = 1,
+	 .help = "light from one side: 0.1 takes a tenth from the left border and gives it to the right",
+	 .offset = offsetof(struct settings, lean)},
+	{.name = "blur",
+	 .type = ASSAY__OPTION_DOUBLE,
+	 .fallback = "0",
+	 .min = 0,
+	 .max = 16,
+	 .unit = "px",
+	 .help = "focus lost: surplus blur, standard deviation",
+	 .offset = offsetof(struct settings, blur_px)},
+	{.name = "shift_x",
+	 .type = ASSAY__OPTION_DOUBLE,
+	 .fallback = "0",
+	 .min = -1000,
+	 .max = 1000,
+	 .unit = "px",
+	 .help = "parts lie further right: a camera that moved",
+	 .offset = offsetof(struct settings, shift_x_px)},
+	{.name = "shift_y",
+	 .type = ASSAY__OPTION_DOUBLE,
+	 .fallback = "0",
+	 .min = -1000,
+	 .max = 1000,
+	 .unit = "px",
+	 .help = "parts lie lower",
+	 .offset = offsetof(struct settings, shift_y_px)},
+	{.name = "rough",
+	 .type = ASSAY__OPTION_DOUBLE,
+	 .fallback = "0",
+	 .min = 0,
+	 .max = 4,
+	 .help = "roughness added to the cast skin, 1: twice as rough: a process that changed",
+	 .offset = offsetof(struct settings, rough)},
 };
 
 struct assay__source {
@@ -110,7 +179,13 @@ static int render(const struct assay__source *source, uint64_t index, uint8_t *p
 								.stride_bytes = (size_t)source->width_px * (size_t)source->channels,
 								.pixels = pixels};
 
-	return assay__virtual_render(source->line, index, NULL, &image, NULL, NULL, error);
+	char code[48];
+	int rc = assay__virtual_render(source->line, index, NULL, &image, NULL, NULL, error);
+
+	if (rc || !source->settings->print_code)
+		return rc;
+	snprintf(code, sizeof(code), "VL%d-%llu", source->settings->seed, (unsigned long long)index);
+	return assay__code_print(&image, code, error);
 }
 
 static void virtual_close(struct assay__source *source)
@@ -158,7 +233,15 @@ static int virtual_open(const char *name, const void *settings, const struct ass
 										  .width_px = source->width_px,
 										  .height_px = source->height_px,
 										  .channels = source->channels,
-										  .defect_rate = set->defects};
+										  .defect_rate = set->defects,
+										  .upset = {.from = (uint64_t)set->upset_from,
+													.over = (uint64_t)set->upset_over,
+													.dim = set->dim,
+													.lean = set->lean,
+													.blur_px = set->blur_px,
+													.shift_x_px = set->shift_x_px,
+													.shift_y_px = set->shift_y_px,
+													.rough = set->rough}};
 	rc = assay__virtual_open(&line, NULL, &source->line, error);
 	if (!rc)
 		rc = fill_shelf(source, error);
