@@ -76,6 +76,8 @@ struct assay_teach_options {
 	int white_level;		/**< 16-bit sample that means white, 255..65535, default 65535 */
 	const struct assay_zones *zones; /**< borrowed; tolerances by place, NULL: the same everywhere; not with scale */
 	double mm_per_px;				 /**< of the picture, 0 < x <= 1000; 0: not known */
+	int64_t keep_bytes; /**< store pictures of the parts with the recipe, by hash, as long as so many bytes last */
+	bool keep_suspects; /**< learn from all parts, also those that look bad among the others */
 };
 
 /** Good parts by index; load may be called from several threads at once. */
@@ -105,7 +107,9 @@ struct assay_teach_report {
 	int parts_for_wanted; /**< parts that would support the wanted overkill: ceil(1 / wanted) - 1 */
 	uint32_t threshold_q8;
 	uint32_t score_min_q8, score_median_q8, score_max_q8; /**< cross-conformal scores of the good parts */
-	int odd_part;										  /**< index of the part with the largest score, worth a look */
+	int odd_part;	   /**< index of the part with the largest score, worth a look */
+	int suspect_count; /**< parts that look bad among the others, see assay_recipe_info; not counted in parts_used unless
+						  keep_suspects */
 };
 
 /** Called for every part that cannot be read; teaching goes on without it. Called from the calling thread only. */
@@ -151,6 +155,27 @@ struct assay_scale_info {
 	uint32_t mean_q8, sd_q8; /**< of the good parts' scores at this scale alone, distances in feature units times 256 */
 };
 
+/** A part that was offered as good and looks bad among the others; strings live as long as the recipe. */
+struct assay_suspect {
+	const char *name; /**< without folders */
+	uint8_t hash[ASSAY_HASH_BYTES];
+	uint32_t score_q8; /**< by a bank that has seen neither it nor others like it; compare it with the threshold */
+	int index;		   /**< as offered to assay_teach; -1 in a recipe read from a file */
+	bool learnt;	   /**< all the same, because keep_suspects was asked for */
+};
+
+/** One step of a recipe after it was taught. */
+struct assay_lineage_step {
+	int number;		  /**< 1 for the first */
+	const char *kind; /**< "learn" or "revert" */
+	uint8_t parent[ASSAY_HASH_BYTES], content[ASSAY_HASH_BYTES]; /**< content hashes before and after */
+	int64_t time_s; /**< seconds since 1970-01-01 UTC, as its author told */
+	const char *author;
+	int goods, defects, vectors;	/**< parts and bank vectors that it added; negative: took away */
+	uint8_t hash[ASSAY_HASH_BYTES]; /**< BLAKE2b-256 over the hash of the step before and all of the above */
+	bool kept;						/**< the recipe can go back to it */
+};
+
 /** Facts about a recipe; strings and arrays live as long as the recipe. */
 struct assay_recipe_info {
 	const char *network_name;
@@ -171,6 +196,11 @@ struct assay_recipe_info {
 	int zone_count;
 	double mm_per_px;				/**< 0: not known */
 	const uint32_t *calibration_q8; /**< cross-conformal scores of the parts used, ascending, parts_used of them */
+	const struct assay_suspect *suspects; /**< report.suspect_count of them, largest score first */
+	int step_count;					/**< its lineage; 0: as taught */
+	const struct assay_lineage_step *steps;
+	int kept_goods, kept_defects; /**< parts whose picture is stored with the recipe */
+	int64_t kept_bytes;
 	struct assay_teach_report report;
 	int64_t macs;			/**< multiply-accumulates of the network for one image, all scales */
 	size_t workspace_bytes; /**< one worker's memory */
@@ -195,8 +225,9 @@ struct assay_region {
 
 /**
  * A verdict and why. Scores are in q8: 10 is the mean score of the good parts (of a picture's worst place), and each of
- * their standard deviations above it adds 1; the scale at which a place is worst counts. `map_q8` belongs to the worker
- * until its next call.
+ * their standard deviations above it adds 1; the scale at which a place is worst counts, for the score and for regions.
+ * The map shows where: a mean of the scales in which finer ones weigh more, so with several scales its largest may be
+ * below the score. `map_q8` belongs to the worker until its next call.
  */
 struct assay_result {
 	enum assay_verdict verdict;

@@ -9,6 +9,7 @@ int assay__cmd_eval(int argc, char **argv);
 int assay__cmd_info(int argc, char **argv);
 int assay__cmd_import(int argc, char **argv);
 int assay__cmd_bench(int argc, char **argv);
+int assay__cmd_learn(int argc, char **argv);
 int assay__cmd_demo(int argc, char **argv);
 int assay__cmd_run(int argc, char **argv);
 int assay__cmd_cameras(int argc, char **argv);

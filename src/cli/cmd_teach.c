@@ -13,6 +13,7 @@
 #include "cli/common.h"
 #include "cli/fields.h"
 #include "cli/files.h"
+#include "cli/learning.h"
 #include "cli/paths.h"
 #include "cli/teaching.h"
 
@@ -33,6 +34,15 @@ static const struct assay__option options[] = {
 	 .help = "the recipe to write; a recipe of that name is replaced, any other file is not",
 	 .offset = offsetof(struct settings, output)},
 	ASSAY__TEACHING_OPTIONS(struct settings, teaching, "no"),
+	{.name = "keep-parts",
+	 .type = ASSAY__OPTION_INT,
+	 .fallback = "0",
+	 .min = 0,
+	 .max = 16384,
+	 .unit = "MB",
+	 .help = "room in the recipe for pictures of the good parts, MB of 1048576 bytes, so that assay learn can tell what "
+			 "changes for them; verdicts do not depend on it",
+	 .offset = offsetof(struct settings, teaching.keep_mb)},
 	{.name = "check",
 	 .type = ASSAY__OPTION_PATH,
 	 .value = "DIR",
@@ -129,8 +139,10 @@ static void print_text(const struct assay__files *files, const struct assay__tea
 	if (report->odd_part >= 0 && report->odd_part < files->count)
 		printf("odd part      %s scores highest, %.2f; look at it: if it is not good, leave it out\n",
 			   files->list[report->odd_part].path, report->score_max_q8 / 256.0);
+	assay__print_suspects(info);
 	if (check)
 		assay__check_print(check);
+	assay__lineage_print(info);
 	printf("content hash  ");
 	for (int i = 0; i < ASSAY_HASH_BYTES; i++)
 		printf("%02x", info->content_hash[i]);
@@ -183,6 +195,7 @@ static int print_json(const struct assay__files *files, const struct assay__teac
 	assay__field_text(&json, "odd_part",
 					  report->odd_part >= 0 && report->odd_part < files->count ? files->list[report->odd_part].path
 																			   : NULL);
+	assay__write_suspects(&json, info, files);
 	if (check)
 		assay__check_json(&json, check);
 	assay__field_hex(&json, "content_hash", info->content_hash, sizeof(info->content_hash));

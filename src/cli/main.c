@@ -20,6 +20,7 @@ struct verb {
 
 static const struct verb verbs[] = {
 	{"teach", "learn from pictures of good parts, write a recipe", assay__cmd_teach},
+	{"learn", "teach a recipe more, tell what that changes, go back", assay__cmd_learn},
 	{"inspect", "judge pictures with a recipe", assay__cmd_inspect},
 	{"eval", "measure how well a data set is judged", assay__cmd_eval},
 	{"info", "tell what is in a recipe", assay__cmd_info},

@@ -18,7 +18,8 @@ struct assay__teaching_settings {
 	const char *mask, *zones;
 	double mm_per_px;	 /**< 0: not known */
 	const char *network; /**< a name built in, or a file; NULL: ASSAY_NET, else the default */
-	bool grey, scale, exposure;
+	bool grey, scale, exposure, keep_suspects;
+	int keep_mb; /**< room for pictures stored with the recipe; 0: none */
 };
 
 /** The rows of an option table for a field `member` of `owner` that is a struct assay__teaching_settings. */
@@ -99,6 +100,10 @@ struct assay__teaching_settings {
 		 .type = ASSAY__OPTION_FLAG,                                                                                   \
 		 .help = "judge colour pictures as grey",                                                                      \
 		 .offset = offsetof(owner, member.grey)},                                                                      \
+		{.name = "keep-suspects",                                                                                      \
+		 .type = ASSAY__OPTION_FLAG,                                                                                   \
+		 .help = "learn also from parts that look bad among the others; without it they are named and left out",       \
+		 .offset = offsetof(owner, member.keep_suspects)},                                                             \
 		{.name = "zones",                                                                                              \
 		 .type = ASSAY__OPTION_PATH,                                                                                   \
 		 .value = "FILE",                                                                                              \
@@ -165,6 +170,13 @@ void assay__light_text(const struct assay_recipe_info *info, char out[200]);
 
 /** What the smallest defect is worth at the finest scale; prints nothing without one. */
 void assay__print_defect(const struct assay_recipe_info *info);
+
+/** Lines that name the parts that look bad among the others; prints nothing without any. */
+void assay__print_suspects(const struct assay_recipe_info *info);
+
+/** The member "suspects", an array; `files` (nullable) tells their paths. */
+void assay__write_suspects(struct assay__json *json, const struct assay_recipe_info *info,
+						   const struct assay__files *files);
 
 /** The members smallest_defect (null without one), exposure, light_tolerance, parts_brightened and scales. */
 void assay__write_scales(struct assay__json *json, const struct assay_recipe_info *info);

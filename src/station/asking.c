@@ -122,7 +122,8 @@ int assay__pipeline_reload(struct assay__pipeline *pipeline, const struct assay_
 		return rc;
 	rc = check_fits(pipeline, set, error);
 	for (int i = 0; !rc && i < set->file_count; i++)
-		rc = pipeline->archive_ops->keep_recipe(pipeline->archive, set->files[i].recipe, error);
+		if (set->files[i].recipe)
+			rc = pipeline->archive_ops->keep_recipe(pipeline->archive, set->files[i].recipe, error);
 	if (rc) {
 		assay__recipe_set_drop(set);
 		return rc;

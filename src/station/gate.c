@@ -10,6 +10,9 @@
 #include "station/rooms.h"
 
 #define IDLE_MS 250
+/* room for what may be taught while the station runs: finer maps, and pictures where nothing is taught yet */
+#define MAP_CELLS_LEAST 65536
+#define UNTAUGHT_BYTES (24 << 20)
 
 static int open_camera(struct assay__pipeline *pipeline, int index, struct assay_error *error)
 {
@@ -17,12 +20,15 @@ static int open_camera(struct assay__pipeline *pipeline, int index, struct assay
 	const struct assay__recipe_set *set = pipeline->set;
 	struct assay__source_health health;
 	struct assay__source_need need = {.free_run = camera->leads};
+	bool untaught = false;
 	int rc;
 
+	camera->map_cells = MAP_CELLS_LEAST;
 	for (int i = 0; i < set->product_count; i++) {
 		const struct assay__recipe_file *file = &set->files[set->products[i].files[index]];
 
-		if (!i) {
+		untaught |= !file->recipe;
+		if (!need.width_px) {
 			need.width_px = file->info.image_width_px;
 			need.height_px = file->info.image_height_px;
 			need.channels = file->info.image_channels;
@@ -40,6 +46,8 @@ static int open_camera(struct assay__pipeline *pipeline, int index, struct assay
 	}
 	if (camera->picture_bytes < need.picture_bytes)
 		camera->picture_bytes = need.picture_bytes;
+	if (untaught && camera->picture_bytes < UNTAUGHT_BYTES)
+		camera->picture_bytes = UNTAUGHT_BYTES;
 	/* One that is still being looked for must not pass for ready until its thread has had a look. */
 	camera->item->source->health(camera->source, &health);
 	camera->state = health.state;

@@ -413,7 +413,8 @@ static int open_archive(struct assay__pipeline *pipeline, struct assay_error *er
 	if (!rc)
 		rc = pipeline->archive_ops->open(&need, &pipeline->archive, error);
 	for (int i = 0; !rc && i < pipeline->set->file_count; i++)
-		rc = pipeline->archive_ops->keep_recipe(pipeline->archive, pipeline->set->files[i].recipe, error);
+		if (pipeline->set->files[i].recipe)
+			rc = pipeline->archive_ops->keep_recipe(pipeline->archive, pipeline->set->files[i].recipe, error);
 	if (!rc)
 		pipeline->archive_ops->totals(pipeline->archive, &pipeline->before);
 	return rc;

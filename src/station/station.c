@@ -384,6 +384,7 @@ static void tell_recipe(const struct assay__recipe_set *set, int index, struct a
 	const struct assay_recipe_info *info = &file->info;
 
 	*out = (struct assay__station_recipe){.number = product->number,
+										  .taught = file->recipe != NULL,
 										  .width_px = info->image_width_px,
 										  .height_px = info->image_height_px,
 										  .channels = info->image_channels,

@@ -65,6 +65,7 @@ struct assay__station_recipe {
 	char name[ASSAY__NAME_CHARS];
 	int number; /**< from 1, as in the configuration */
 	bool selected;
+	bool taught;	/**< its file is there; else its parts are FAULT(no_recipe) until it is */
 	char file[256]; /**< of the first camera */
 	uint8_t content_hash[ASSAY_HASH_BYTES], network_hash[ASSAY_HASH_BYTES];
 	int width_px, height_px, channels, working_width_px, working_height_px, grid_width, grid_height;

@@ -61,7 +61,8 @@ static void warm_selected(struct assay__inspector *inspector)
 	product = pipeline->product;
 	pthread_mutex_unlock(&pipeline->lock);
 	for (int i = 0; product >= 0 && i < pipeline->camera_count; i++)
-		warm(inspector, set, set->products[product].files[i]);
+		if (set->files[set->products[product].files[i]].recipe)
+			warm(inspector, set, set->products[product].files[i]);
 	assay__recipe_set_drop(set);
 }
 
@@ -80,13 +81,26 @@ static void keep_map(struct assay__pipeline *pipeline, struct assay__frame *fram
 	result->map_q8 = frame->maps[view];
 }
 
+/* A picture for the tray, and no verdict. */
+static void tell_untaught(struct assay__part_view *view, const char *recipe)
+{
+	view->fault = ASSAY__FAULT_NO_RECIPE;
+	view->result = (struct assay_result){.verdict = ASSAY_FAULT};
+	assay__fail(&view->result.fault, ASSAY_E_ARGUMENT, -1, "%s is not taught yet", recipe);
+}
+
 static void inspect(struct assay__inspector *inspector, struct assay__frame *frame, int index)
 {
 	struct assay__part_view *view = &frame->part.views[index];
 	int file = frame->product->files[index];
-	struct assay_worker *worker = warm(inspector, frame->set, file);
+	struct assay_worker *worker;
 	struct assay_error error;
 
+	if (!frame->set->files[file].recipe) {
+		tell_untaught(view, frame->product->name);
+		return;
+	}
+	worker = warm(inspector, frame->set, file);
 	if (!worker || assay_inspect(worker, &view->image, &view->result, &error)) {
 		view->fault = ASSAY__FAULT_INTERNAL;
 		view->result.verdict = ASSAY_FAULT;

@@ -3,6 +3,7 @@
 #ifndef ASSAY_SRC_VISION_RECIPE_H
 #define ASSAY_SRC_VISION_RECIPE_H
 
+#include "vision/keep.h"
 #include "vision/workspace.h"
 #include "vision/zones.h"
 
@@ -66,6 +67,8 @@ struct assay_recipe {
 	struct assay_zones *zones; /**< painted; NULL: none */
 	double mm_per_px;		   /**< 0: not known */
 	struct assay__golden golden[ASSAY__GOLDEN_COUNT];
+	struct assay_suspect *suspects; /**< report.suspect_count, largest score first */
+	struct assay__recipe_keep *keep;		/**< beside what decides verdicts; NULL: nothing */
 
 	/* made by assay__recipe_ready from the above, and the report completed */
 	struct assay_teach_report report;

@@ -20,6 +20,10 @@ enum {
 	ASSAY__TABLE_ZONES = ASSAY__RECIPE_TABLES_ALWAYS,
 	ASSAY__TABLE_PAINTED,
 	ASSAY__TABLE_PIXEL,
+	ASSAY__TABLE_SUSPECTS,
+	ASSAY__TABLE_LINEAGE,
+	ASSAY__TABLE_KEPT,
+	ASSAY__TABLE_STATES,
 	ASSAY__RECIPE_TABLES
 };
 extern const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES];
@@ -40,6 +44,20 @@ extern const struct assay__recipe_field assay__recipe_fields[ASSAY__RECIPE_FIELD
 
 /** A path that SQLite reads as a path, whatever its letters ("file:", ":memory:"); from malloc, NULL without memory. */
 char *assay__recipe_sqlite_path(const char *path, const char *suffix);
+
+/**
+ * The recipe as the bytes of a file, without what it keeps beside (vision/keep.h); *bytes is the caller's, from the
+ * recipe's allocator. Errors: IO, NOMEM.
+ */
+int assay__recipe_to_bytes(const struct assay_recipe *recipe, uint8_t **bytes, size_t *size, struct assay_error *error);
+
+/** As assay_recipe_open, from such bytes, which may go away afterwards; `name` for messages. */
+int assay__recipe_from_bytes(const struct assay_env *env, const char *name, const uint8_t *bytes, size_t size,
+							 struct assay_recipe **out, struct assay_error *error);
+
+/** As assay_recipe_open, with the pictures and earlier states that the file keeps. */
+int assay__recipe_open_whole(const struct assay_env *env, const char *path, struct assay_recipe **out,
+							 struct assay_error *error);
 
 /** Switches off what a recipe never needs: triggers, views, functions in the schema, extensions, memory maps. */
 int assay__recipe_harden(sqlite3 *db);

@@ -132,10 +132,24 @@ static void put_pixel(crypto_generichash_state *state, const struct assay_recipe
 	put_double(state, recipe->mm_per_px);
 }
 
+static void put_suspects(crypto_generichash_state *state, const struct assay_recipe *recipe)
+{
+	if (!recipe->report.suspect_count)
+		return;
+	put_bytes(state, "suspects", 8);
+	put_int(state, recipe->report.suspect_count);
+	for (int i = 0; i < recipe->report.suspect_count; i++) {
+		put_bytes(state, recipe->suspects[i].hash, ASSAY_HASH_BYTES);
+		put_int(state, recipe->suspects[i].score_q8);
+		put_int(state, recipe->suspects[i].learnt);
+	}
+}
+
 void assay__recipe_content_hash(const struct assay_recipe *recipe, uint8_t hash[ASSAY_HASH_BYTES])
 {
 	static void (*const blocks[])(crypto_generichash_state *, const struct assay_recipe *) = {
 		put_settings, put_network, put_mask, put_scales, put_calibration, put_golden, put_zones, put_pixel,
+		put_suspects,
 	};
 	crypto_generichash_state state;
 	crypto_generichash_init(&state, NULL, 0, ASSAY_HASH_BYTES);

@@ -367,7 +367,7 @@ static void migrates(void **state)
 	room_put_some(&test, 5);
 	room_close(&test);
 	assert_int_equal(ask(test.dir, "PRAGMA user_version"), ASSAY__RECORD_VERSION);
-	assert_int_equal(ask(test.dir, "SELECT count(*) FROM sqlite_schema WHERE name = 'parts_wall'"), 1);
+	assert_int_equal(ask(test.dir, "SELECT count(*) FROM sqlite_schema WHERE name = 'parts_quality'"), 1);
 	audit_clean(test.dir);
 	/* a newer one is left alone */
 	assert_int_equal(assay__database_open_write(test.dir, ASSAY__RECORD_VERSION, &db, &error), 0);

@@ -138,6 +138,8 @@ enum MHD_Result assay__http_status(struct assay__request *request)
 	assay__field_int(json, "recipe_number", health.recipe_number);
 	assay__field_int(json, "uptime_us", stats.uptime_us);
 	assay__field_uint(json, "sequence", stats.sequence);
+	assay__field_int(json, "takt_ms", request->http->settings->takt_ms);
+	assay__field_text(json, "shifts", request->http->settings->shifts);
 	assay__field_uint(json, "event_next", assay__station_event_next(station));
 	put_counters(json, "total", &stats.total);
 	put_counters(json, "since_start", &stats.since_start);

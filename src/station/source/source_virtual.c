@@ -14,6 +14,7 @@ struct settings {
 	bool print_code;
 	int upset_from, upset_over;
 	double dim, blur_px, shift_x_px, shift_y_px, rough, lean;
+	bool tell;
 };
 
 static const struct assay__option options[] = {
@@ -38,6 +39,11 @@ static const struct assay__option options[] = {
 	 .max = 1,
 	 .help = "share of defective parts",
 	 .offset = offsetof(struct settings, defects)},
+	{.name = "tell",
+	 .type = ASSAY__OPTION_FLAG,
+	 .fallback = "no",
+	 .help = "name every part by what it really is, as in crack-000226: for rehearsals and tests",
+	 .offset = offsetof(struct settings, tell)},
 	{.name = "rate_hz",
 	 .type = ASSAY__OPTION_DOUBLE,
 	 .fallback = "2",
@@ -170,7 +176,8 @@ struct assay__source {
 	uint8_t *shelf; /* `prerender` pictures */
 };
 
-static int render(const struct assay__source *source, uint64_t index, uint8_t *pixels, struct assay_error *error)
+static int render(const struct assay__source *source, uint64_t index, uint8_t *pixels,
+				  struct assay__virtual_truth *truth, struct assay_error *error)
 {
 	struct assay_image image = {.width_px = source->width_px,
 								.height_px = source->height_px,
@@ -180,7 +187,7 @@ static int render(const struct assay__source *source, uint64_t index, uint8_t *p
 								.pixels = pixels};
 
 	char code[48];
-	int rc = assay__virtual_render(source->line, index, NULL, &image, NULL, NULL, error);
+	int rc = assay__virtual_render(source->line, index, NULL, &image, NULL, truth, error);
 
 	if (rc || !source->settings->print_code)
 		return rc;
@@ -206,7 +213,7 @@ static int fill_shelf(struct assay__source *source, struct assay_error *error)
 	if (!source->shelf)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "out of memory for %d pictures", count);
 	for (int i = 0; i < count && !rc; i++)
-		rc = render(source, source->next + (uint64_t)i, source->shelf + (size_t)i * source->picture_bytes, error);
+		rc = render(source, source->next + (uint64_t)i, source->shelf + (size_t)i * source->picture_bytes, NULL, error);
 	return rc;
 }
 
@@ -293,6 +300,7 @@ static int virtual_wait(struct assay__source *source, int timeout_ms, struct ass
 	int64_t ready_us = start_us + (int64_t)source->settings->delay_ms * 1000;
 	const struct settings *set = source->settings;
 	uint64_t index = source->next;
+	struct assay__virtual_truth truth;
 	int rc = 0;
 
 	if (is_silent(source)) {
@@ -312,7 +320,7 @@ static int virtual_wait(struct assay__source *source, int timeout_ms, struct ass
 				   (size_t)((index - (uint64_t)set->first) % (uint64_t)set->prerender) * source->picture_bytes,
 			   source->picture_bytes);
 	else
-		rc = render(source, index, picture->pixels, error);
+		rc = render(source, index, picture->pixels, &truth, error);
 	source->next++;
 	picture->image = (struct assay_image){.width_px = source->width_px,
 										  .height_px = source->height_px,
@@ -324,6 +332,9 @@ static int virtual_wait(struct assay__source *source, int timeout_ms, struct ass
 	picture->taken_us = assay__clock_us();
 	picture->trigger_id = 0;
 	picture->code[0] = '\0';
+	if (set->tell && !set->prerender && !rc)
+		snprintf(picture->code, sizeof(picture->code), "%s-%06llu", assay__virtual_kind_name(truth.kind),
+				 (unsigned long long)index);
 	assay__pacer_count(&source->pacer, rc != 0);
 	return rc;
 }
