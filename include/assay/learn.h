@@ -38,6 +38,7 @@ struct assay_learn_report {
 	int known;	 /**< given, but learnt or stored before; twice given counts too */
 	int goods;	 /**< learnt from now */
 	int defects; /**< labelled parts stored now */
+	int relabelled; /**< stored before under the other label; the last word counts */
 	int scale_count;
 	int vectors[ASSAY_MAX_SCALES]; /**< added to the bank of each scale */
 	uint32_t threshold_before_q8, threshold_after_q8;
@@ -57,7 +58,7 @@ void assay_learn_report_free(struct assay_learn_report *report, const struct ass
  * `path` is read and not changed: assay_recipe_save writes *out, which is the caller's (NULL, with 0 returned, if
  * nothing given is new and no option changes anything). *report (not NULL) is the caller's after success.
  * hooks->unreadable gets an index into goods, then defects. `runner`, `hooks`, `error` are nullable.
- * Errors: as assay_recipe_open; ARGUMENT (options, a part both good and bad, now or before); MISMATCH (pictures of
+ * Errors: as assay_recipe_open; ARGUMENT (options, a part given as both, a defect that was taught as good); MISMATCH (pictures of
  * another size or kind); LIMIT, CANCELLED, NOMEM.
  */
 int assay_learn(const struct assay_env *env, const char *path, const struct assay_parts *goods,

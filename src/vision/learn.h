@@ -33,6 +33,9 @@ struct assay__shown {
 	const struct assay_parts *offered; /**< among these */
 };
 
+/** Whether a recipe was taught this part as good. */
+bool assay__learn_taught(const struct assay_recipe *recipe, const uint8_t hash[ASSAY_HASH_BYTES]);
+
 /** The banks of the new recipe and raw_q8 of the new good parts. Errors: as assay__teach_scale. */
 int assay__learn_banks(struct assay__learn *l, struct assay_error *error);
 

@@ -201,7 +201,7 @@ int assay__learn_compare(struct assay__learn *l, struct assay_error *error)
 		part->defect = s.list[i].defect;
 		part->fresh = s.list[i].fresh;
 		part->name = assay__part_name(s.list[i].name, l->allocator);
-		goods += !part->defect;
+		goods += assay__learn_taught(l->next, part->hash);
 		if (!part->name)
 			rc = assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the names of %d parts", s.count);
 	}
