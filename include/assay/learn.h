@@ -14,9 +14,9 @@ extern "C" {
 
 /** How to learn. Zero fields take the defaults stated. */
 struct assay_learn_options {
-	const char *author; /**< who decides this, UTF-8, at most ASSAY_LEARN_AUTHOR_BYTES; NULL: nobody named */
-	int64_t time_s;		/**< when, in seconds since 1970-01-01 UTC: told by the caller */
-	double overkill;	/**< wanted share of good parts rejected, as in assay_teach_options; default: the recipe's */
+	const char *author;	   /**< who decides this, UTF-8, at most ASSAY_LEARN_AUTHOR_BYTES; NULL: nobody named */
+	int64_t time_s;		   /**< when, in seconds since 1970-01-01 UTC: told by the caller */
+	double overkill;	   /**< wanted share of good parts rejected, as in assay_teach_options; default: the recipe's */
 	double catch_overkill; /**< 0 < x <= 0.2: lower the threshold to catch labelled defects, as many as this share of
 							  good parts rejected allows; default: the threshold comes from good parts alone */
 	int64_t keep_bytes;	   /**< room for pictures stored with the recipe; default ASSAY_LEARN_KEEP_BYTES */
@@ -35,9 +35,9 @@ struct assay_learn_part {
 /** What learning did. Strings and arrays are its own: assay_learn_report_free. */
 struct assay_learn_report {
 	int offered, unreadable;
-	int known;	 /**< given, but learnt or stored before; twice given counts too */
-	int goods;	 /**< learnt from now */
-	int defects; /**< labelled parts stored now */
+	int known;		/**< given, but learnt or stored before; twice given counts too */
+	int goods;		/**< learnt from now */
+	int defects;	/**< labelled parts stored now */
 	int relabelled; /**< stored before under the other label; the last word counts */
 	int scale_count;
 	int vectors[ASSAY_MAX_SCALES]; /**< added to the bank of each scale */

@@ -107,7 +107,7 @@ struct assay_teach_report {
 	int parts_for_wanted; /**< parts that would support the wanted overkill: ceil(1 / wanted) - 1 */
 	uint32_t threshold_q8;
 	uint32_t score_min_q8, score_median_q8, score_max_q8; /**< cross-conformal scores of the good parts */
-	int odd_part;	   /**< index of the part with the largest score, worth a look */
+	int odd_part;										  /**< index of the part with the largest score, worth a look */
 	int suspect_count; /**< parts that look bad among the others, see assay_recipe_info; not counted in parts_used unless
 						  keep_suspects */
 };
@@ -166,8 +166,8 @@ struct assay_suspect {
 
 /** One step of a recipe after it was taught. */
 struct assay_lineage_step {
-	int number;		  /**< 1 for the first */
-	const char *kind; /**< "learn" or "revert" */
+	int number;													 /**< 1 for the first */
+	const char *kind;											 /**< "learn" or "revert" */
 	uint8_t parent[ASSAY_HASH_BYTES], content[ASSAY_HASH_BYTES]; /**< content hashes before and after */
 	int64_t time_s; /**< seconds since 1970-01-01 UTC, as its author told */
 	const char *author;
@@ -197,7 +197,7 @@ struct assay_recipe_info {
 	double mm_per_px;				/**< 0: not known */
 	const uint32_t *calibration_q8; /**< cross-conformal scores of the parts used, ascending, parts_used of them */
 	const struct assay_suspect *suspects; /**< report.suspect_count of them, largest score first */
-	int step_count;					/**< its lineage; 0: as taught */
+	int step_count;						  /**< its lineage; 0: as taught */
 	const struct assay_lineage_step *steps;
 	int kept_goods, kept_defects; /**< parts whose picture is stored with the recipe */
 	int64_t kept_bytes;

@@ -27,8 +27,7 @@ static const struct flip {
 
 static bool is_flip(const struct assay_learn_part *part, const struct flip *flip)
 {
-	return part->defect == flip->defect && part->before != part->after &&
-		   (part->after == ASSAY_PASS) == flip->passes;
+	return part->defect == flip->defect && part->before != part->after && (part->after == ASSAY_PASS) == flip->passes;
 }
 
 static int count_flips(const struct assay_learn_report *report, const struct flip *flip)

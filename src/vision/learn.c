@@ -245,8 +245,7 @@ int assay__learn_calibrate(struct assay__learn *l, struct assay_error *error)
 	if (!same) {
 		uint32_t *scores = assay__calloc(l->allocator, (size_t)next->part_count, sizeof(*scores));
 		if (!scores)
-			return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the calibration of %d parts",
-							   next->part_count);
+			return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the calibration of %d parts", next->part_count);
 		for (int i = 0; i < next->part_count; i++)
 			scores[i] = next->parts[i].score_q8;
 		next->threshold_q8 = assay__conformal_threshold(scores, next->part_count, next->settings.overkill);

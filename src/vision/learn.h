@@ -27,10 +27,10 @@ struct assay__shown {
 	const char *name;
 	const uint8_t *hash;
 	bool defect, fresh;
-	const struct assay__kept *kept;	   /**< where the picture is: here, ... */
+	const struct assay__kept *kept;		/**< where the picture is: here, ... */
 	const struct assay__golden *golden; /**< ... here, ... */
-	const struct assay__part *part;	   /**< ... or there, */
-	const struct assay_parts *offered; /**< among these */
+	const struct assay__part *part;		/**< ... or there, */
+	const struct assay_parts *offered;	/**< among these */
 };
 
 /** Whether a recipe was taught this part as good. */

@@ -86,9 +86,9 @@ static int load(const struct assay__learn *l, const struct assay__shown *shown, 
 	if (rc == 0)
 		assay_image_free(image, l->allocator);
 	*owned = false;
-	return rc == ASSAY_E_NOMEM ? rc
-							   : assay__fail(error, ASSAY_E_FORMAT, -1, "the stored picture of %s is damaged",
-											 shown->name);
+	return rc == ASSAY_E_NOMEM
+			   ? rc
+			   : assay__fail(error, ASSAY_E_FORMAT, -1, "the stored picture of %s is damaged", shown->name);
 }
 
 static int judge(struct assay_worker **worker, const struct assay_recipe *recipe, const struct assay_image *image,

@@ -303,8 +303,8 @@ static void write_keep(struct writer *w, const struct assay_recipe *recipe)
 static void write_all(struct writer *w, const struct assay_recipe *recipe)
 {
 	static void (*const blocks[])(struct writer *, const struct assay_recipe *) = {
-		write_meta, write_network, write_scales, write_golden, write_mask, write_zones, write_pixel, write_parts,
-		write_suspects, write_keep,
+		write_meta,	 write_network, write_scales, write_golden,	  write_mask,
+		write_zones, write_pixel,	write_parts,  write_suspects, write_keep,
 	};
 	char sql[128];
 	/* the file is new and renamed when whole: no journal on disk, and it is synced once, at the end */

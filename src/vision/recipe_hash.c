@@ -148,8 +148,8 @@ static void put_suspects(crypto_generichash_state *state, const struct assay_rec
 void assay__recipe_content_hash(const struct assay_recipe *recipe, uint8_t hash[ASSAY_HASH_BYTES])
 {
 	static void (*const blocks[])(crypto_generichash_state *, const struct assay_recipe *) = {
-		put_settings, put_network, put_mask, put_scales, put_calibration, put_golden, put_zones, put_pixel,
-		put_suspects,
+		put_settings, put_network, put_mask,  put_scales,	put_calibration,
+		put_golden,	  put_zones,   put_pixel, put_suspects,
 	};
 	crypto_generichash_state state;
 	crypto_generichash_init(&state, NULL, 0, ASSAY_HASH_BYTES);

@@ -546,9 +546,8 @@ static int read_keep(struct reader *r)
 static int read_all(struct reader *r)
 {
 	static int (*const blocks[])(struct reader *) = {
-		check_schema, quick_check, read_meta, read_network, read_scales,
-		read_parts,	  read_golden, read_mask, read_zones,	read_pixel,
-		read_keep,
+		check_schema, quick_check, read_meta,  read_network, read_scales, read_parts,
+		read_golden,  read_mask,   read_zones, read_pixel,	 read_keep,
 	};
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(blocks) / sizeof(blocks[0]); i++)

@@ -181,7 +181,8 @@ static void score_one(void *arg, int index, int worker)
 	assert(assay__fold_of(at, t->recipe->settings.folds) == t->fold);
 	part->error.code = assay__workspace_shape(t->spaces[worker], &part->shape, &part->error);
 	if (part->error.code == ASSAY_OK)
-		part->raw_q8[t->scale] = assay__workspace_score(t->spaces[worker], t->scale, t->bank, assay__teach_vectors(t, part));
+		part->raw_q8[t->scale] =
+			assay__workspace_score(t->spaces[worker], t->scale, t->bank, assay__teach_vectors(t, part));
 }
 
 static int report_choice(void *ctx, const char *stage, int done, int total)

@@ -382,16 +382,11 @@ static void change(const char *sql)
 static void tampering_is_found(void **state)
 {
 	static const char *const changes[] = {
-		"UPDATE lineage SET author = 'nobody'",
-		"UPDATE lineage SET goods = 6",
-		"UPDATE lineage SET time_s = 7",
-		"DELETE FROM lineage WHERE number = 1",
-		"DELETE FROM lineage WHERE number = 2",
-		"UPDATE lineage SET kind = 'forget'",
-		"UPDATE kept SET defect = 2",
-		"UPDATE kept SET hash = x'00'",
-		"UPDATE states SET content = x'00'",
-		"UPDATE states SET number = -1 WHERE number = 1",
+		"UPDATE lineage SET author = 'nobody'", "UPDATE lineage SET goods = 6",
+		"UPDATE lineage SET time_s = 7",		"DELETE FROM lineage WHERE number = 1",
+		"DELETE FROM lineage WHERE number = 2", "UPDATE lineage SET kind = 'forget'",
+		"UPDATE kept SET defect = 2",			"UPDATE kept SET hash = x'00'",
+		"UPDATE states SET content = x'00'",	"UPDATE states SET number = -1 WHERE number = 1",
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
@@ -461,11 +456,16 @@ static void failing_allocations(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(novelty),			   cmocka_unit_test(learns_and_compares),
-		cmocka_unit_test(order_does_not_matter), cmocka_unit_test(without_stored_parts),
-		cmocka_unit_test(room_is_bounded),	   cmocka_unit_test(goes_back),
-		cmocka_unit_test(old_states_give_way), cmocka_unit_test(labels_must_agree),
-		cmocka_unit_test(catching_lowers_the_threshold), cmocka_unit_test(tampering_is_found),
+		cmocka_unit_test(novelty),
+		cmocka_unit_test(learns_and_compares),
+		cmocka_unit_test(order_does_not_matter),
+		cmocka_unit_test(without_stored_parts),
+		cmocka_unit_test(room_is_bounded),
+		cmocka_unit_test(goes_back),
+		cmocka_unit_test(old_states_give_way),
+		cmocka_unit_test(labels_must_agree),
+		cmocka_unit_test(catching_lowers_the_threshold),
+		cmocka_unit_test(tampering_is_found),
 		cmocka_unit_test(failing_allocations),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

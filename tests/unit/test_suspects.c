@@ -182,10 +182,14 @@ static void teach_leaves_them_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(long_tail_accuses_nobody), cmocka_unit_test(bad_parts_are_found),
-		cmocka_unit_test(order_does_not_matter),	cmocka_unit_test(few_parts_and_many_bad),
-		cmocka_unit_test(questions_a_fifth),		cmocka_unit_test(logarithm),
-		cmocka_unit_test(no_memory),				cmocka_unit_test(teach_leaves_them_out),
+		cmocka_unit_test(long_tail_accuses_nobody),
+		cmocka_unit_test(bad_parts_are_found),
+		cmocka_unit_test(order_does_not_matter),
+		cmocka_unit_test(few_parts_and_many_bad),
+		cmocka_unit_test(questions_a_fifth),
+		cmocka_unit_test(logarithm),
+		cmocka_unit_test(no_memory),
+		cmocka_unit_test(teach_leaves_them_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
