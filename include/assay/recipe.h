@@ -225,8 +225,9 @@ struct assay_region {
 
 /**
  * A verdict and why. Scores are in q8: 10 is the mean score of the good parts (of a picture's worst place), and each of
- * their standard deviations above it adds 1; the scale at which a place is worst counts. `map_q8` belongs to the worker
- * until its next call.
+ * their standard deviations above it adds 1; the scale at which a place is worst counts, for the score and for regions.
+ * The map shows where: a mean of the scales in which finer ones weigh more, so with several scales its largest may be
+ * below the score. `map_q8` belongs to the worker until its next call.
  */
 struct assay_result {
 	enum assay_verdict verdict;

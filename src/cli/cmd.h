@@ -12,6 +12,7 @@ int assay__cmd_bench(int argc, char **argv);
 int assay__cmd_learn(int argc, char **argv);
 int assay__cmd_demo(int argc, char **argv);
 int assay__cmd_run(int argc, char **argv);
+int assay__cmd_cameras(int argc, char **argv);
 int assay__cmd_user(int argc, char **argv);
 int assay__cmd_verify(int argc, char **argv);
 int assay__cmd_replay(int argc, char **argv);

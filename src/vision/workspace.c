@@ -71,8 +71,10 @@ static void drop_grids(struct assay__workspace *space)
 	}
 	assay__free_aligned(space->allocator, space->vectors);
 	assay__free(space->allocator, space->map);
+	assay__free(space->allocator, space->place);
 	space->vectors = NULL;
 	space->map = NULL;
+	space->place = NULL;
 }
 
 static void drop_shape(struct assay__workspace *space)
@@ -107,7 +109,7 @@ size_t assay__workspace_bytes(const struct assay__workspace *space)
 		bytes += assay__plan_bytes(at->plan) + assay__prep_bytes(at->prep) + assay__features_bytes(at->features) +
 				 assay__judge_bytes(at->judge) + cells_of(&at->geometry) * 8;
 	}
-	return bytes + cells_of(&assay__workspace_finest(space)->geometry) * ((size_t)space->dim + 4);
+	return bytes + cells_of(&assay__workspace_finest(space)->geometry) * ((size_t)space->dim + (space->place ? 8 : 4));
 }
 
 static int plan_grid(struct assay__workspace *space, int scale, struct assay_error *error)
@@ -138,7 +140,11 @@ static int plan_grids(struct assay__workspace *space, struct assay_error *error)
 		return rc;
 	space->vectors = assay__alloc_aligned(space->allocator, cells * (size_t)space->dim);
 	space->map = assay__calloc(space->allocator, cells, sizeof(*space->map));
-	return space->vectors && space->map ? 0 : assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a score map");
+	if (space->count > 1)
+		space->place = assay__calloc(space->allocator, cells, sizeof(*space->place));
+	if (!space->vectors || !space->map || (space->count > 1 && !space->place))
+		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a score map");
+	return 0;
 }
 
 static int plan_judge(struct assay__workspace *space, int scale, const struct assay__shape *shape,
@@ -278,6 +284,20 @@ uint32_t assay__workspace_join(struct assay__workspace *space)
 	for (size_t i = 0; i < cells; i++)
 		largest = space->map[i] > largest ? space->map[i] : largest;
 	return largest;
+}
+
+const uint32_t *assay__workspace_locate(struct assay__workspace *space)
+{
+	struct assay__layer layers[ASSAY__SCALES_MOST];
+	if (space->count == 1)
+		return space->map;
+	for (int s = 0; s < space->count; s++) {
+		const struct assay__scale_space *at = &space->at[s];
+		layers[s] = (struct assay__layer){at->map, at->judge, at->geometry.grid_width, at->geometry.grid_height,
+										  space->scales->at[s].working_px};
+	}
+	assay__scales_locate(layers, space->count, space->place);
+	return space->place;
 }
 
 uint32_t assay__workspace_judge(struct assay__workspace *space, const struct assay_image *image)

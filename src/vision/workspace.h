@@ -11,7 +11,7 @@
 #include "vision/light.h"
 #include "vision/net/net.h"
 #include "vision/prep.h"
-#include "vision/scale.h"
+#include "vision/scale_locate.h"
 
 /** The part of a workspace that belongs to one scale. */
 struct assay__scale_space {
@@ -39,6 +39,7 @@ struct assay__workspace {
 	struct assay__scale_space at[ASSAY__SCALES_MOST];
 	int8_t *vectors; /**< of every cell of the finest grid, used by one scale at a time */
 	uint32_t *map;	 /**< of the finest grid: all scales joined */
+	uint32_t *place; /**< of the finest grid, filled by assay__workspace_locate; NULL with one scale */
 };
 
 /** What widths and heights must be multiples of: by the network and by the grid. */
@@ -92,7 +93,10 @@ uint32_t assay__workspace_score(struct assay__workspace *space, int scale, const
 /** Fills space->map from the maps of all scales, in the common unit; returns the score of the picture. */
 uint32_t assay__workspace_join(struct assay__workspace *space);
 
-/** All of it, with the banks of the scales: fills space->map and returns the score of the picture. */
+/** After join: the map that shows where a defect is, as assay__scales_locate says. Valid until the next picture. */
+const uint32_t *assay__workspace_locate(struct assay__workspace *space);
+
+/** All of it, with the banks of the scales: fills space->map and returns the score of the picture; nothing is located. */
 uint32_t assay__workspace_judge(struct assay__workspace *space, const struct assay_image *image);
 
 #endif

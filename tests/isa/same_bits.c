@@ -319,6 +319,8 @@ static bool inspect(struct bench *b, int part, uint32_t threshold, const uint32_
 	const uint32_t value = assay__workspace_join(space);
 	put_i32s(&b->stages[MAPS], (const int32_t *)space->map,
 			 (size_t)finest->geometry.grid_width * (size_t)finest->geometry.grid_height);
+	put_i32s(&b->stages[MAPS], (const int32_t *)assay__workspace_locate(space),
+			 (size_t)finest->geometry.grid_width * (size_t)finest->geometry.grid_height);
 	put_u64(&b->stages[SCORES], value);
 	const double p = assay__conformal_p(scores, GOODS, value);
 	uint64_t p_bits;
