@@ -40,8 +40,9 @@ static const struct assay__option options[] = {
 	 .min = 0,
 	 .max = 16384,
 	 .unit = "MB",
-	 .help = "room in the recipe for pictures of the good parts, MB of 1048576 bytes, so that assay learn can tell what "
-			 "changes for them; verdicts do not depend on it",
+	 .help =
+		 "room in the recipe for pictures of the good parts, MB of 1048576 bytes, so that assay learn can tell what "
+		 "changes for them; verdicts do not depend on it",
 	 .offset = offsetof(struct settings, teaching.keep_mb)},
 	{.name = "check",
 	 .type = ASSAY__OPTION_PATH,

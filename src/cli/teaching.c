@@ -267,9 +267,10 @@ void assay__print_suspects(const struct assay_recipe_info *info)
 
 	if (!count)
 		return;
-	printf("suspects      %d part%s look%s bad among the others and %s; 10 is their mean, 1 more a standard deviation:\n",
-		   count, count == 1 ? "" : "s", count == 1 ? "s" : "",
-		   info->suspects[0].learnt ? "were learnt all the same" : "were left out");
+	printf(
+		"suspects      %d part%s look%s bad among the others and %s; 10 is their mean, 1 more a standard deviation:\n",
+		count, count == 1 ? "" : "s", count == 1 ? "s" : "",
+		info->suspects[0].learnt ? "were learnt all the same" : "were left out");
 	for (int i = 0; i < count; i++)
 		printf("                %s %.2f\n", info->suspects[i].name, info->suspects[i].score_q8 / 256.0);
 	if (!info->suspects[0].learnt)

@@ -49,7 +49,7 @@ static int open_recipes(struct assay__learn *l, const struct assay_env *env, con
 	return l->next->keep ? 0 : assay__fail(error, ASSAY_E_NOMEM, -1, "no memory to learn");
 }
 
-static bool taught(const struct assay_recipe *recipe, const uint8_t hash[ASSAY_HASH_BYTES])
+bool assay__learn_taught(const struct assay_recipe *recipe, const uint8_t hash[ASSAY_HASH_BYTES])
 {
 	for (int i = 0; i < recipe->part_count; i++)
 		if (memcmp(recipe->parts[i].hash, hash, ASSAY_HASH_BYTES) == 0)
@@ -73,20 +73,27 @@ static int check_labels(struct assay__learn *l, struct assay_error *error)
 		const char *name = l->defects->name(l->defects->ctx, part->index);
 		if (find(l->t.parts, l->t.count, part->hash))
 			return assay__fail(error, ASSAY_E_ARGUMENT, -1, "%s is given as good and as a defect", name);
-		if (taught(l->old, part->hash))
+		if (assay__learn_taught(l->old, part->hash))
 			return assay__fail(error, ASSAY_E_ARGUMENT, -1,
 							   "%s is labelled a defect, but the recipe was taught it as good; go back to before that "
 							   "with --revert, or teach without it",
 							   name);
 	}
-	for (int i = 0; i < l->t.count; i++) {
-		const struct assay__part *part = &l->t.parts[i];
-		const struct assay__kept *kept = assay__keep_find(l->next->keep, part->hash);
-		if (kept && kept->defect)
-			return assay__fail(error, ASSAY_E_ARGUMENT, -1, "%s is given as good, but the recipe holds it as a defect",
-							   l->goods->name(l->goods->ctx, part->index));
-	}
 	return 0;
+}
+
+/* The last word about a stored part counts: it may be given again under another label. */
+static int relabel(struct assay__learn *l, const struct assay__part *parts, int count, bool defect)
+{
+	int changed = 0;
+	for (int i = 0; i < count; i++) {
+		struct assay__kept *kept = (struct assay__kept *)assay__keep_find(l->next->keep, parts[i].hash);
+		if (kept && kept->defect != defect) {
+			kept->defect = defect;
+			changed++;
+		}
+	}
+	return changed;
 }
 
 /* The index of a defect follows those of the good parts. */
@@ -123,7 +130,7 @@ static int read_parts(struct assay__learn *l, struct assay_error *error)
 	/* those learnt from before go behind the others */
 	int fresh = 0;
 	for (int i = 0; i < count; i++)
-		if (!taught(l->old, l->t.parts[i].hash)) {
+		if (!assay__learn_taught(l->old, l->t.parts[i].hash)) {
 			struct assay__part part = l->t.parts[i];
 			memmove(&l->t.parts[fresh + 1], &l->t.parts[fresh], (size_t)(i - fresh) * sizeof(part));
 			l->t.parts[fresh++] = part;
@@ -131,6 +138,7 @@ static int read_parts(struct assay__learn *l, struct assay_error *error)
 	l->t.count = fresh;
 	l->known = count - fresh;
 	l->report.goods = fresh;
+	l->report.relabelled = relabel(l, l->t.parts, count, false) + relabel(l, l->bad, l->bad_count, true);
 	l->report.defects = l->bad_count;
 	for (int i = 0; i < l->bad_count; i++)
 		l->report.defects -= assay__keep_find(l->next->keep, l->bad[i].hash) != NULL;
@@ -329,7 +337,7 @@ static int run(struct assay__learn *l, struct assay_error *error)
 	if (rc)
 		return rc;
 	if (memcmp(l->old->content_hash, l->next->content_hash, ASSAY_HASH_BYTES) == 0 &&
-		l->next->keep->part_count == stored) {
+		l->next->keep->part_count == stored && l->report.relabelled == 0) {
 		assay_recipe_close(l->next);
 		l->next = NULL;
 		return 0;

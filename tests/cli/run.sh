@@ -57,7 +57,7 @@ says out "look at it" "teach names the odd part"
 says out "assay inspect part.assay" "teach says what to do next"
 exits 0 "teach --json" "$assay" teach -o again.assay $quick --json good
 hash=$(get content_hash <out)
-same "teach --json keys" "$("$jsonl" keys <out)" "recipe parts_offered parts_used parts_repeated parts_unreadable unreadable width height working_width working_height smallest_defect exposure light_tolerance parts_brightened scales position patches bank_size folds threshold score_min score_median score_max overkill_wanted overkill_stated overkill_low overkill_high parts_for_wanted risk odd_part content_hash seconds"
+same "teach --json keys" "$("$jsonl" keys <out)" "recipe parts_offered parts_used parts_repeated parts_unreadable unreadable width height working_width working_height smallest_defect exposure light_tolerance parts_brightened scales position patches bank_size folds threshold score_min score_median score_max overkill_wanted overkill_stated overkill_low overkill_high parts_for_wanted risk odd_part suspects content_hash seconds"
 same "teach --json counts" "$(get parts_used <out) $(get width <out) $(get parts_for_wanted <out)" "24 128 199"
 exits 0 "teach in another order on one thread" "$assay" teach -o other.assay $quick --threads 1 --json \
 	$(ls -r good/*.png)
