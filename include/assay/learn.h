@@ -14,9 +14,9 @@ extern "C" {
 
 /** How to learn. Zero fields take the defaults stated. */
 struct assay_learn_options {
-	const char *author; /**< who decides this, UTF-8, at most ASSAY_LEARN_AUTHOR_BYTES; NULL: nobody named */
-	int64_t time_s;		/**< when, in seconds since 1970-01-01 UTC: told by the caller */
-	double overkill;	/**< wanted share of good parts rejected, as in assay_teach_options; default: the recipe's */
+	const char *author;	   /**< who decides this, UTF-8, at most ASSAY_LEARN_AUTHOR_BYTES; NULL: nobody named */
+	int64_t time_s;		   /**< when, in seconds since 1970-01-01 UTC: told by the caller */
+	double overkill;	   /**< wanted share of good parts rejected, as in assay_teach_options; default: the recipe's */
 	double catch_overkill; /**< 0 < x <= 0.2: lower the threshold to catch labelled defects, as many as this share of
 							  good parts rejected allows; default: the threshold comes from good parts alone */
 	int64_t keep_bytes;	   /**< room for pictures stored with the recipe; default ASSAY_LEARN_KEEP_BYTES */
@@ -35,9 +35,10 @@ struct assay_learn_part {
 /** What learning did. Strings and arrays are its own: assay_learn_report_free. */
 struct assay_learn_report {
 	int offered, unreadable;
-	int known;	 /**< given, but learnt or stored before; twice given counts too */
-	int goods;	 /**< learnt from now */
-	int defects; /**< labelled parts stored now */
+	int known;		/**< given, but learnt or stored before; twice given counts too */
+	int goods;		/**< learnt from now */
+	int defects;	/**< labelled parts stored now */
+	int relabelled; /**< stored before under the other label; the last word counts */
 	int scale_count;
 	int vectors[ASSAY_MAX_SCALES]; /**< added to the bank of each scale */
 	uint32_t threshold_before_q8, threshold_after_q8;
@@ -57,7 +58,7 @@ void assay_learn_report_free(struct assay_learn_report *report, const struct ass
  * `path` is read and not changed: assay_recipe_save writes *out, which is the caller's (NULL, with 0 returned, if
  * nothing given is new and no option changes anything). *report (not NULL) is the caller's after success.
  * hooks->unreadable gets an index into goods, then defects. `runner`, `hooks`, `error` are nullable.
- * Errors: as assay_recipe_open; ARGUMENT (options, a part both good and bad, now or before); MISMATCH (pictures of
+ * Errors: as assay_recipe_open; ARGUMENT (options, a part given as both, a defect that was taught as good); MISMATCH (pictures of
  * another size or kind); LIMIT, CANCELLED, NOMEM.
  */
 int assay_learn(const struct assay_env *env, const char *path, const struct assay_parts *goods,

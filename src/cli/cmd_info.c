@@ -126,11 +126,12 @@ static void print_text(const struct facts *facts)
 {
 	const struct assay_recipe_info *info = &facts->recipe;
 	const struct assay_teach_report *report = &info->report;
-	char risk[200], sizes[100], light[200];
+	char risk[200], sizes[100], light[200], position[240];
 
 	assay__teaching_risk(report, risk);
 	assay__scales_text(info, sizes);
 	assay__light_text(info, light);
+	assay__position_text(&report->position, position);
 	printf("recipe        %s\n", facts->path);
 	printf("taught from   %d good parts (%d offered, %d repeated, %d unreadable)\n", report->parts_used,
 		   report->parts_offered, report->parts_repeated, report->parts_unreadable);
@@ -157,6 +158,7 @@ static void print_text(const struct facts *facts)
 	}
 	assay__print_defect(info);
 	printf("light         %s\n", light);
+	printf("position      %s\n", position);
 	printf("network       %s, %.2f GMAC a picture\n", info->network_name, (double)info->macs / 1e9);
 	printf("network hash  ");
 	print_hash(info->network_hash);

@@ -61,8 +61,9 @@ static const struct assay__option options[] = {
 	 .type = ASSAY__OPTION_PERCENT,
 	 .min = 0.00001,
 	 .max = 0.2,
-	 .help = "lower the threshold to catch as many labelled defects as this share of good parts rejected allows; without "
-			 "it the threshold comes from good parts alone",
+	 .help =
+		 "lower the threshold to catch as many labelled defects as this share of good parts rejected allows; without "
+		 "it the threshold comes from good parts alone",
 	 .offset = offsetof(struct settings, catch_overkill)},
 	{.name = "keep-parts",
 	 .type = ASSAY__OPTION_INT,
@@ -227,8 +228,8 @@ static int learn(const struct settings *settings, const struct assay__setup *set
 		return status;
 	assay__progress_open(&progress);
 	hooks.progress = progress.progress;
-	int rc = assay_learn(&setup->env, path, &goods->parts, &bads->parts, o, setup->runner, &hooks, &after, &report,
-						 &error);
+	int rc =
+		assay_learn(&setup->env, path, &goods->parts, &bads->parts, o, setup->runner, &hooks, &after, &report, &error);
 	assay__progress_close(&progress);
 	if (rc) {
 		assay__say_error(&error);

@@ -40,8 +40,9 @@ static const struct assay__option options[] = {
 	 .min = 0,
 	 .max = 16384,
 	 .unit = "MB",
-	 .help = "room in the recipe for pictures of the good parts, MB of 1048576 bytes, so that assay learn can tell what "
-			 "changes for them; verdicts do not depend on it",
+	 .help =
+		 "room in the recipe for pictures of the good parts, MB of 1048576 bytes, so that assay learn can tell what "
+		 "changes for them; verdicts do not depend on it",
 	 .offset = offsetof(struct settings, teaching.keep_mb)},
 	{.name = "check",
 	 .type = ASSAY__OPTION_PATH,
@@ -118,11 +119,12 @@ static void print_text(const struct assay__files *files, const struct assay__tea
 					   const struct assay_recipe_info *info, const struct assay__check *check, const char *output)
 {
 	const struct assay_teach_report *report = &teaching->report;
-	char risk[200], sizes[100], light[200], low[ASSAY__NUMBER_CHARS], high[ASSAY__NUMBER_CHARS];
+	char risk[200], sizes[100], light[200], position[240], low[ASSAY__NUMBER_CHARS], high[ASSAY__NUMBER_CHARS];
 
 	assay__teaching_risk(report, risk);
 	assay__scales_text(info, sizes);
 	assay__light_text(info, light);
+	assay__position_text(&report->position, position);
 	assay__text_from_double(report->overkill_low * 100, 2, low);
 	assay__text_from_double(report->overkill_high * 100, 2, high);
 	printf("parts         %d offered, %d used, %d repeated, %d unreadable\n", report->parts_offered, report->parts_used,
@@ -131,6 +133,7 @@ static void print_text(const struct assay__files *files, const struct assay__tea
 		   info->image_channels == 1 || info->grey ? "grey" : "colour", sizes);
 	assay__print_defect(info);
 	printf("light         %s\n", light);
+	printf("position      %s\n", position);
 	printf("bank          %d vectors of %d\n", report->bank_size, report->patches);
 	printf("threshold     %.2f; good parts score %.2f to %.2f, median %.2f\n", report->threshold_q8 / 256.0,
 		   report->score_min_q8 / 256.0, report->score_max_q8 / 256.0, report->score_median_q8 / 256.0);

@@ -27,8 +27,7 @@ static const struct flip {
 
 static bool is_flip(const struct assay_learn_part *part, const struct flip *flip)
 {
-	return part->defect == flip->defect && part->before != part->after &&
-		   (part->after == ASSAY_PASS) == flip->passes;
+	return part->defect == flip->defect && part->before != part->after && (part->after == ASSAY_PASS) == flip->passes;
 }
 
 static int count_flips(const struct assay_learn_report *report, const struct flip *flip)
@@ -95,6 +94,8 @@ void assay__learning_print(const struct assay__learning *learning)
 		added += report->vectors[i];
 	printf("parts         %d given: %d good learnt, %d defects stored, %d known before or twice, %d unreadable\n",
 		   report->offered, report->goods, report->defects, report->known, report->unreadable);
+	if (report->relabelled)
+		printf("relabelled    %d parts stored before\n", report->relabelled);
 	printf("bank          %d vectors added, %d now\n", added, after->report.bank_size);
 	printf("threshold     %.2f, was %.2f\n", report->threshold_after_q8 / 256.0, report->threshold_before_q8 / 256.0);
 	assay__teaching_risk(&after->report, risk);
@@ -164,6 +165,7 @@ int assay__learning_print_json(const struct assay__learning *learning)
 	assay__field_int(&json, "goods_learnt", report->goods);
 	assay__field_int(&json, "defects_stored", report->defects);
 	assay__field_int(&json, "known", report->known);
+	assay__field_int(&json, "relabelled", report->relabelled);
 	assay__field_int(&json, "unreadable", report->unreadable);
 	assay__json_key(&json, "vectors_added");
 	assay__json_array(&json);

@@ -153,6 +153,7 @@ int assay__teaching_run(const struct assay__setup *setup, const struct assay__te
 		.scale = settings->scale,
 		.white_level = settings->white_level,
 		.mm_per_px = settings->mm_per_px,
+		.position = settings->position,
 		.keep_suspects = settings->keep_suspects,
 		.keep_bytes = (int64_t)settings->keep_mb << 20,
 	};
@@ -266,9 +267,10 @@ void assay__print_suspects(const struct assay_recipe_info *info)
 
 	if (!count)
 		return;
-	printf("suspects      %d part%s look%s bad among the others and %s; 10 is their mean, 1 more a standard deviation:\n",
-		   count, count == 1 ? "" : "s", count == 1 ? "s" : "",
-		   info->suspects[0].learnt ? "were learnt all the same" : "were left out");
+	printf(
+		"suspects      %d part%s look%s bad among the others and %s; 10 is their mean, 1 more a standard deviation:\n",
+		count, count == 1 ? "" : "s", count == 1 ? "s" : "",
+		info->suspects[0].learnt ? "were learnt all the same" : "were left out");
 	for (int i = 0; i < count; i++)
 		printf("                %s %.2f\n", info->suspects[i].name, info->suspects[i].score_q8 / 256.0);
 	if (!info->suspects[0].learnt)
@@ -316,4 +318,5 @@ void assay__write_scales(struct assay__json *json, const struct assay_recipe_inf
 		assay__json_object_end(json);
 	}
 	assay__json_array_end(json);
+	assay__write_position(json, &info->report.position);
 }

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "cli/common.h"
 #include "cli/files.h"
+#include "cli/position.h"
 
 struct assay__teaching_settings {
 	int working_px, smallest_defect_px, bank_size, folds, white_level;
@@ -20,6 +21,7 @@ struct assay__teaching_settings {
 	const char *network; /**< a name built in, or a file; NULL: ASSAY_NET, else the default */
 	bool grey, scale, exposure, keep_suspects;
 	int keep_mb; /**< room for pictures stored with the recipe; 0: none */
+	enum assay_position position;
 };
 
 /** The rows of an option table for a field `member` of `owner` that is a struct assay__teaching_settings. */
@@ -116,6 +118,13 @@ struct assay__teaching_settings {
 		 .unit = "mm",                                                                                                 \
 		 .help = "width of a pixel of the picture on the part; lengths and areas are then told in millimetres too",    \
 		 .offset = offsetof(owner, member.mm_per_px)},                                                                 \
+		{.name = "position",                                                                                           \
+		 .type = ASSAY__OPTION_WORD,                                                                                   \
+		 .words = assay__position_words,                                                                               \
+		 .fallback = "auto",                                                                                           \
+		 .help = "how parts lie: fixed, always the same within a fixture, each place is then also compared with the "  \
+				 "same place of the good parts; free, anyhow; auto, whichever the good parts show",                    \
+		 .offset = offsetof(owner, member.position)},                                                                  \
 	{                                                                                                                  \
 		.name = "white-level", .type = ASSAY__OPTION_INT, .fallback = "65535", .min = 255, .max = 65535,               \
 		.help = "for 16-bit pictures: the sample that means white, such as 4095 from a 12-bit camera",                 \

@@ -458,7 +458,7 @@ int assay__challenge_ask(struct assay__pipeline *pipeline, enum assay__challenge
 				   (!needs_parts(challenge) || status->parts_caught);
 
 		/* Whoever asks without need begins from the start. */
-		if (!status->due || all)
+		if (all)
 			status->pictures_caught = status->parts_caught = false;
 		if (needs_pictures(challenge) && !status->pictures_caught) {
 			challenge->wanted = true;

@@ -127,7 +127,8 @@ void assay__step_hash(const struct assay_lineage_step *step, const struct assay_
 	crypto_generichash_final(&state, hash, ASSAY_HASH_BYTES);
 }
 
-const struct assay__state *assay__keep_state(const struct assay__recipe_keep *keep, const uint8_t content[ASSAY_HASH_BYTES])
+const struct assay__state *assay__keep_state(const struct assay__recipe_keep *keep,
+											 const uint8_t content[ASSAY_HASH_BYTES])
 {
 	for (int i = 0; keep && i < keep->state_count; i++)
 		if (memcmp(keep->states[i].content, content, ASSAY_HASH_BYTES) == 0)
@@ -144,8 +145,8 @@ static void drop_oldest(struct assay__recipe_keep *keep, const struct assay_allo
 	memmove(&keep->states[at], &keep->states[at + 1], (size_t)(keep->state_count - at) * sizeof(*keep->states));
 }
 
-int assay__keep_step(struct assay__recipe_keep *keep, const struct assay_lineage_step *step, uint8_t *file, size_t file_size,
-					 const struct assay_allocator *allocator, struct assay_error *error)
+int assay__keep_step(struct assay__recipe_keep *keep, const struct assay_lineage_step *step, uint8_t *file,
+					 size_t file_size, const struct assay_allocator *allocator, struct assay_error *error)
 {
 	if (keep->step_count >= ASSAY__KEEP_STEPS_MOST)
 		return assay__fail(error, ASSAY_E_LIMIT, -1, "a lineage of %d steps can become no longer; teach a new recipe",

@@ -70,21 +70,23 @@ void assay__step_hash(const struct assay_lineage_step *step, const struct assay_
  * Adds a step; number and hash are made here, the author is copied. `file` (from `allocator`) is the recipe as it was
  * before, and becomes the keep's on success. Errors: NOMEM, LIMIT.
  */
-int assay__keep_step(struct assay__recipe_keep *keep, const struct assay_lineage_step *step, uint8_t *file, size_t file_size,
-					 const struct assay_allocator *allocator, struct assay_error *error);
+int assay__keep_step(struct assay__recipe_keep *keep, const struct assay_lineage_step *step, uint8_t *file,
+					 size_t file_size, const struct assay_allocator *allocator, struct assay_error *error);
 
 /** Whether the chain of steps holds and ends at this content hash, and fills which of them can be gone back to. */
 bool assay__keep_check(struct assay__recipe_keep *keep, const uint8_t content[ASSAY_HASH_BYTES]);
 
 /** NULL if it is not kept. */
-const struct assay__state *assay__keep_state(const struct assay__recipe_keep *keep, const uint8_t content[ASSAY_HASH_BYTES]);
+const struct assay__state *assay__keep_state(const struct assay__recipe_keep *keep,
+											 const uint8_t content[ASSAY_HASH_BYTES]);
 
 /** Makes the tables that are needed and fills them. Returns a code of SQLite's. */
 int assay__keep_write(struct sqlite3 *db, const struct assay__recipe_keep *keep);
 
 /** Reads the tables, with pictures and files if `whole`. Errors: FORMAT, IO, NOMEM; *keep may be half filled then. */
 int assay__keep_read(struct sqlite3 *db, const char *path, unsigned tables, bool whole,
-					 const struct assay_allocator *allocator, struct assay__recipe_keep *keep, struct assay_error *error);
+					 const struct assay_allocator *allocator, struct assay__recipe_keep *keep,
+					 struct assay_error *error);
 
 /** Reads the suspects of a recipe, if it has any; what is filled is the caller's also on failure. Errors: as above. */
 int assay__suspects_read(struct sqlite3 *db, const char *path, unsigned tables, const struct assay_allocator *allocator,

@@ -227,8 +227,7 @@ static int read_part(const struct reader *r, sqlite3_stmt *row)
 		return rc;
 	r->keep->part_count++;
 	if (!get_int(row, 0, r->keep->part_count, r->keep->part_count, &number) || !get_hash(row, 1, part->hash) ||
-		!get_int(row, 2, 0, 1, &defect) ||
-		(number > 1 && memcmp(part[-1].hash, part->hash, ASSAY_HASH_BYTES) >= 0))
+		!get_int(row, 2, 0, 1, &defect) || (number > 1 && memcmp(part[-1].hash, part->hash, ASSAY_HASH_BYTES) >= 0))
 		return damaged(r, "a part that it keeps");
 	part->defect = defect != 0;
 	return get_blob(r, row, 4, &part->png, &part->png_size);
@@ -260,10 +259,10 @@ static int read_rows(const struct reader *r, const char *sql, int rows,
 }
 
 int assay__keep_read(sqlite3 *db, const char *path, unsigned tables, bool whole,
-					 const struct assay_allocator *allocator, struct assay__recipe_keep *keep, struct assay_error *error)
+					 const struct assay_allocator *allocator, struct assay__recipe_keep *keep,
+					 struct assay_error *error)
 {
-	struct reader r = {
-		.db = db, .path = path, .whole = whole, .allocator = allocator, .keep = keep, .error = error};
+	struct reader r = {.db = db, .path = path, .whole = whole, .allocator = allocator, .keep = keep, .error = error};
 	int rc = 0, rows = 0;
 	void *list = NULL;
 	keep->whole = whole;

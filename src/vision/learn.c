@@ -49,7 +49,7 @@ static int open_recipes(struct assay__learn *l, const struct assay_env *env, con
 	return l->next->keep ? 0 : assay__fail(error, ASSAY_E_NOMEM, -1, "no memory to learn");
 }
 
-static bool taught(const struct assay_recipe *recipe, const uint8_t hash[ASSAY_HASH_BYTES])
+bool assay__learn_taught(const struct assay_recipe *recipe, const uint8_t hash[ASSAY_HASH_BYTES])
 {
 	for (int i = 0; i < recipe->part_count; i++)
 		if (memcmp(recipe->parts[i].hash, hash, ASSAY_HASH_BYTES) == 0)
@@ -73,20 +73,27 @@ static int check_labels(struct assay__learn *l, struct assay_error *error)
 		const char *name = l->defects->name(l->defects->ctx, part->index);
 		if (find(l->t.parts, l->t.count, part->hash))
 			return assay__fail(error, ASSAY_E_ARGUMENT, -1, "%s is given as good and as a defect", name);
-		if (taught(l->old, part->hash))
+		if (assay__learn_taught(l->old, part->hash))
 			return assay__fail(error, ASSAY_E_ARGUMENT, -1,
 							   "%s is labelled a defect, but the recipe was taught it as good; go back to before that "
 							   "with --revert, or teach without it",
 							   name);
 	}
-	for (int i = 0; i < l->t.count; i++) {
-		const struct assay__part *part = &l->t.parts[i];
-		const struct assay__kept *kept = assay__keep_find(l->next->keep, part->hash);
-		if (kept && kept->defect)
-			return assay__fail(error, ASSAY_E_ARGUMENT, -1, "%s is given as good, but the recipe holds it as a defect",
-							   l->goods->name(l->goods->ctx, part->index));
-	}
 	return 0;
+}
+
+/* The last word about a stored part counts: it may be given again under another label. */
+static int relabel(struct assay__learn *l, const struct assay__part *parts, int count, bool defect)
+{
+	int changed = 0;
+	for (int i = 0; i < count; i++) {
+		struct assay__kept *kept = (struct assay__kept *)assay__keep_find(l->next->keep, parts[i].hash);
+		if (kept && kept->defect != defect) {
+			kept->defect = defect;
+			changed++;
+		}
+	}
+	return changed;
 }
 
 /* The index of a defect follows those of the good parts. */
@@ -123,7 +130,7 @@ static int read_parts(struct assay__learn *l, struct assay_error *error)
 	/* those learnt from before go behind the others */
 	int fresh = 0;
 	for (int i = 0; i < count; i++)
-		if (!taught(l->old, l->t.parts[i].hash)) {
+		if (!assay__learn_taught(l->old, l->t.parts[i].hash)) {
 			struct assay__part part = l->t.parts[i];
 			memmove(&l->t.parts[fresh + 1], &l->t.parts[fresh], (size_t)(i - fresh) * sizeof(part));
 			l->t.parts[fresh++] = part;
@@ -131,6 +138,7 @@ static int read_parts(struct assay__learn *l, struct assay_error *error)
 	l->t.count = fresh;
 	l->known = count - fresh;
 	l->report.goods = fresh;
+	l->report.relabelled = relabel(l, l->t.parts, count, false) + relabel(l, l->bad, l->bad_count, true);
 	l->report.defects = l->bad_count;
 	for (int i = 0; i < l->bad_count; i++)
 		l->report.defects -= assay__keep_find(l->next->keep, l->bad[i].hash) != NULL;
@@ -169,6 +177,10 @@ static int join_scores(struct assay__learn *l, struct assay_error *error)
 		memcpy(to->hash, from->hash, ASSAY_HASH_BYTES);
 		for (int s = 0; s < next->scales.count; s++) {
 			uint32_t score = assay__unit_apply(&next->scales.at[s].unit, from->raw_q8[s]);
+			to->score_q8 = score > to->score_q8 ? score : to->score_q8;
+			if (!next->scales.at[s].placed.vectors)
+				continue;
+			score = assay__unit_apply(&next->scales.at[s].placed.unit, from->place_q8[s]);
 			to->score_q8 = score > to->score_q8 ? score : to->score_q8;
 		}
 		to->name = assay__part_name(l->goods->name(l->goods->ctx, from->index), l->allocator);
@@ -218,10 +230,34 @@ static int renew_golden(struct assay__learn *l, struct assay_error *error)
 	return 0;
 }
 
+static void place_one(void *arg, int index, int worker)
+{
+	struct assay__teach *t = arg;
+	struct assay__part *part = &t->parts[index];
+	struct assay_image image;
+	bool owned = false;
+	if (assay__teach_take_up(t, part, worker, &image, &owned))
+		return;
+	assay__workspace_judge_place(t->spaces[worker], &image, part->place_q8);
+	if (owned)
+		assay_image_free(&image, t->allocator);
+}
+
+/* The banks by place do not grow, so that they have seen none of the new parts. */
+static int score_places(struct assay__learn *l, struct assay_error *error)
+{
+	if (!l->next->scales.registration || l->t.count == 0)
+		return 0;
+	int rc = assay__labour_run(&l->t.labour, "position", l->t.count, place_one, &l->t, error);
+	return rc ? rc : assay__teach_failure(&l->t, error);
+}
+
 int assay__learn_calibrate(struct assay__learn *l, struct assay_error *error)
 {
 	struct assay_recipe *next = l->next;
-	int rc = join_scores(l, error);
+	int rc = score_places(l, error);
+	if (rc == 0)
+		rc = join_scores(l, error);
 	if (rc)
 		return rc;
 	if (l->options->overkill > 0)
@@ -237,8 +273,7 @@ int assay__learn_calibrate(struct assay__learn *l, struct assay_error *error)
 	if (!same) {
 		uint32_t *scores = assay__calloc(l->allocator, (size_t)next->part_count, sizeof(*scores));
 		if (!scores)
-			return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the calibration of %d parts",
-							   next->part_count);
+			return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the calibration of %d parts", next->part_count);
 		for (int i = 0; i < next->part_count; i++)
 			scores[i] = next->parts[i].score_q8;
 		next->threshold_q8 = assay__conformal_threshold(scores, next->part_count, next->settings.overkill);
@@ -302,7 +337,7 @@ static int run(struct assay__learn *l, struct assay_error *error)
 	if (rc)
 		return rc;
 	if (memcmp(l->old->content_hash, l->next->content_hash, ASSAY_HASH_BYTES) == 0 &&
-		l->next->keep->part_count == stored) {
+		l->next->keep->part_count == stored && l->report.relabelled == 0) {
 		assay_recipe_close(l->next);
 		l->next = NULL;
 		return 0;

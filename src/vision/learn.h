@@ -27,11 +27,14 @@ struct assay__shown {
 	const char *name;
 	const uint8_t *hash;
 	bool defect, fresh;
-	const struct assay__kept *kept;	   /**< where the picture is: here, ... */
+	const struct assay__kept *kept;		/**< where the picture is: here, ... */
 	const struct assay__golden *golden; /**< ... here, ... */
-	const struct assay__part *part;	   /**< ... or there, */
-	const struct assay_parts *offered; /**< among these */
+	const struct assay__part *part;		/**< ... or there, */
+	const struct assay_parts *offered;	/**< among these */
 };
+
+/** Whether a recipe was taught this part as good. */
+bool assay__learn_taught(const struct assay_recipe *recipe, const uint8_t hash[ASSAY_HASH_BYTES]);
 
 /** The banks of the new recipe and raw_q8 of the new good parts. Errors: as assay__teach_scale. */
 int assay__learn_banks(struct assay__learn *l, struct assay_error *error);

@@ -86,9 +86,9 @@ static int load(const struct assay__learn *l, const struct assay__shown *shown, 
 	if (rc == 0)
 		assay_image_free(image, l->allocator);
 	*owned = false;
-	return rc == ASSAY_E_NOMEM ? rc
-							   : assay__fail(error, ASSAY_E_FORMAT, -1, "the stored picture of %s is damaged",
-											 shown->name);
+	return rc == ASSAY_E_NOMEM
+			   ? rc
+			   : assay__fail(error, ASSAY_E_FORMAT, -1, "the stored picture of %s is damaged", shown->name);
 }
 
 static int judge(struct assay_worker **worker, const struct assay_recipe *recipe, const struct assay_image *image,
@@ -201,7 +201,7 @@ int assay__learn_compare(struct assay__learn *l, struct assay_error *error)
 		part->defect = s.list[i].defect;
 		part->fresh = s.list[i].fresh;
 		part->name = assay__part_name(s.list[i].name, l->allocator);
-		goods += !part->defect;
+		goods += assay__learn_taught(l->next, part->hash);
 		if (!part->name)
 			rc = assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the names of %d parts", s.count);
 	}

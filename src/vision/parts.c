@@ -300,8 +300,8 @@ static int fit(const struct assay_parts *offered, const struct assay__shape *sha
 	for (int i = 0; i < count; i++)
 		if (!assay__shape_equal(&parts[i].shape, shape))
 			return assay__fail(error, ASSAY_E_MISMATCH, -1, "%s is %s; the recipe is of parts of %s",
-							   offered->name(offered->ctx, parts[i].index),
-							   assay__shape_text(&parts[i].shape, got), assay__shape_text(shape, expected));
+							   offered->name(offered->ctx, parts[i].index), assay__shape_text(&parts[i].shape, got),
+							   assay__shape_text(shape, expected));
 	return 0;
 }
 

@@ -18,6 +18,9 @@ struct assay__part {
 	int patches, candidates;			   /**< its own vectors; with those in brighter light, which follow */
 	uint32_t raw_q8[ASSAY__SCALES_MOST];   /**< cross-conformal scores, in feature units */
 	uint32_t score_q8;					   /**< joined */
+	struct assay__pose pose;			   /**< how it lies, of parts in a fixture */
+	int fit_q10;						   /**< how well it then fits the reference */
+	uint32_t place_q8[ASSAY__SCALES_MOST]; /**< as raw_q8, by place */
 	bool suspect;						   /**< looks bad among the others */
 	uint32_t suspicion_q8;				   /**< its score in that search, in the common unit */
 	struct assay_error error;			   /**< of the last piece of work on it */

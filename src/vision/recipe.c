@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "vision/calibrate.h"
+#include "vision/recipe_position.h"
 
 struct assay_recipe *assay__recipe_new(const struct assay_env *env)
 {
@@ -80,6 +81,9 @@ int assay__recipe_ready(struct assay_recipe *recipe, struct assay_error *error)
 			return rc;
 		recipe->report.bank_size += scale->bank_count;
 	}
+	int placed = assay__position_ready(recipe, error);
+	if (placed)
+		return placed;
 	recipe->calibration_q8 = assay__calloc(recipe->allocator, (size_t)recipe->part_count, sizeof(uint32_t));
 	if (!recipe->calibration_q8)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the calibration");

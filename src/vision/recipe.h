@@ -20,6 +20,7 @@
 #define ASSAY__LIGHT_TOLERANCE_DEFAULT 0.2
 #define ASSAY__WHITE_LEAST 255
 #define ASSAY__WHITE_MOST 65535
+#define ASSAY__SPREAD_MOST 1000
 
 /** What the person chose, defaults filled in. */
 struct assay__settings {
@@ -67,8 +68,8 @@ struct assay_recipe {
 	struct assay_zones *zones; /**< painted; NULL: none */
 	double mm_per_px;		   /**< 0: not known */
 	struct assay__golden golden[ASSAY__GOLDEN_COUNT];
-	struct assay_suspect *suspects; /**< report.suspect_count, largest score first */
-	struct assay__recipe_keep *keep;		/**< beside what decides verdicts; NULL: nothing */
+	struct assay_suspect *suspects;	 /**< report.suspect_count, largest score first */
+	struct assay__recipe_keep *keep; /**< beside what decides verdicts; NULL: nothing */
 
 	/* made by assay__recipe_ready from the above, and the report completed */
 	struct assay_teach_report report;

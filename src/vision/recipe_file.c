@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "vision/recipe_position.h"
 
 const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES] = {
 	"CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
@@ -29,6 +30,9 @@ const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES] = {
 	 "author TEXT, goods INTEGER, defects INTEGER, vectors INTEGER, hash BLOB)"),
 	"CREATE TABLE kept(number INTEGER PRIMARY KEY, hash BLOB, defect INTEGER, name TEXT, png BLOB)",
 	"CREATE TABLE states(number INTEGER PRIMARY KEY, content BLOB, file BLOB)",
+	("CREATE TABLE position(id INTEGER PRIMARY KEY, wanted INTEGER, chosen INTEGER, why INTEGER, fit REAL, "
+	 "spread REAL, reference BLOB)"),
+	"CREATE TABLE place(id INTEGER PRIMARY KEY, mean_q8 INTEGER, sd_q8 INTEGER, counts BLOB, vectors BLOB)",
 };
 
 #define AT(field) offsetof(struct assay_recipe, field)
@@ -278,6 +282,12 @@ static void write_pixel(struct writer *w, const struct assay_recipe *recipe)
 	end_row(w);
 }
 
+static void write_position(struct writer *w, const struct assay_recipe *recipe)
+{
+	if (w->rc == SQLITE_OK)
+		w->rc = assay__position_write(w->db, recipe);
+}
+
 static void write_suspects(struct writer *w, const struct assay_recipe *recipe)
 {
 	if (recipe->report.suspect_count)
@@ -303,8 +313,8 @@ static void write_keep(struct writer *w, const struct assay_recipe *recipe)
 static void write_all(struct writer *w, const struct assay_recipe *recipe)
 {
 	static void (*const blocks[])(struct writer *, const struct assay_recipe *) = {
-		write_meta, write_network, write_scales, write_golden, write_mask, write_zones, write_pixel, write_parts,
-		write_suspects, write_keep,
+		write_meta,	 write_network, write_scales,	write_golden, write_mask,	  write_zones,
+		write_pixel, write_parts,	write_suspects, write_keep,	  write_position,
 	};
 	char sql[128];
 	/* the file is new and renamed when whole: no journal on disk, and it is synced once, at the end */

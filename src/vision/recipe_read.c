@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "vision/recipe_file.h"
+#include "vision/recipe_position.h"
 
 #define HEAD_BYTES 100
 
@@ -529,6 +530,14 @@ static int read_pixel(struct reader *r)
 	return rc;
 }
 
+static int read_position(struct reader *r)
+{
+	bool placed = has_table(r, ASSAY__TABLE_PLACE);
+	if (!has_table(r, ASSAY__TABLE_POSITION))
+		return placed ? damaged(r, "how parts lie") : 0;
+	return assay__position_read(r->db, placed, r->path, r->recipe, r->error);
+}
+
 static int read_keep(struct reader *r)
 {
 	const unsigned any = 1u << ASSAY__TABLE_LINEAGE | 1u << ASSAY__TABLE_KEPT | 1u << ASSAY__TABLE_STATES;
@@ -548,7 +557,7 @@ static int read_all(struct reader *r)
 	static int (*const blocks[])(struct reader *) = {
 		check_schema, quick_check, read_meta, read_network, read_scales,
 		read_parts,	  read_golden, read_mask, read_zones,	read_pixel,
-		read_keep,
+		read_keep, read_position,
 	};
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(blocks) / sizeof(blocks[0]); i++)

@@ -25,9 +25,10 @@ static int find_state(const struct assay_recipe *now, const char *path, int numb
 						   number);
 	*state = assay__keep_state(now->keep, content);
 	if (!*state)
-		return assay__fail(error, ASSAY_E_ARGUMENT, -1,
-						   "%s no longer keeps what it was after step %d; it keeps what was taught and the last %d states",
-						   path, number, ASSAY__KEEP_STATES);
+		return assay__fail(
+			error, ASSAY_E_ARGUMENT, -1,
+			"%s no longer keeps what it was after step %d; it keeps what was taught and the last %d states", path,
+			number, ASSAY__KEEP_STATES);
 	return 0;
 }
 

@@ -11,8 +11,8 @@
 #define TELLING 6.0
 /* How many times farther from the median than the tail's beginning the last accused must be. */
 #define FAR 3.0
-/* So far is too far however smooth the tail; clean sets reach 6.3. */
-#define TOO_FAR 10.0
+/* So far is too far however smooth the tail; clean sets reach 10.4. */
+#define TOO_FAR 12.0
 /* A tail is at least so much of the way from the median to its beginning, and that way at least 1 % in log2. */
 #define LEAST_TAIL 0.12
 #define LEAST_SPREAD_Q16 941.0

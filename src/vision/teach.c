@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vision/teach.h"
+#include "vision/teach_position.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -90,6 +90,11 @@ static int calibrate(struct assay__teach *t, struct assay_error *error)
 	for (int i = 0; i < t->count; i++)
 		for (int s = 0; s < recipe->scales.count; s++) {
 			uint32_t score = assay__unit_apply(&recipe->scales.at[s].unit, t->parts[i].raw_q8[s]);
+			if (score > t->parts[i].score_q8)
+				t->parts[i].score_q8 = score;
+			if (!recipe->scales.at[s].placed.vectors)
+				continue;
+			score = assay__unit_apply(&recipe->scales.at[s].placed.unit, t->parts[i].place_q8[s]);
 			if (score > t->parts[i].score_q8)
 				t->parts[i].score_q8 = score;
 		}
@@ -228,9 +233,13 @@ static int run(struct assay__teach *t, struct assay_error *error)
 		return rc;
 	if (recipe->settings.exposure && (rc = assay__teach_light(t, error)))
 		return rc;
+	if ((rc = assay__teach_position_open(t, error)))
+		return rc;
 	for (int s = 0; s < recipe->scales.count; s++)
 		if ((rc = assay__teach_scale(t, s, error)))
 			return rc;
+	if ((rc = assay__teach_position_decide(t, error)))
+		return rc;
 	if ((rc = calibrate(t, error)) || (rc = write_suspects(t, error)) || (rc = assay__recipe_ready(recipe, error)))
 		return rc;
 	/* an ordinary part and the oddest one */
@@ -247,6 +256,7 @@ static int run(struct assay__teach *t, struct assay_error *error)
 
 static void clean_up(struct assay__teach *t)
 {
+	assay__teach_position_close(t);
 	assay__parts_free(t->parts, t->count + t->set_aside, t->allocator);
 	assay__teach_close_spaces(t);
 }
@@ -269,6 +279,7 @@ int assay_teach(const struct assay_env *env, const struct assay_teach_options *o
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a recipe");
 	t.recipe->settings = settings;
 	t.recipe->mm_per_px = options ? options->mm_per_px : 0;
+	t.wanted = options ? options->position : ASSAY_POSITION_AUTO;
 	t.zones = options ? options->zones : NULL;
 	if (options && options->mask)
 		rc = keep_mask(t.recipe, options->mask, error);

@@ -32,11 +32,18 @@ struct assay__teach {
 	struct assay__bank *bank; /**< of this fold */
 	int fold;
 	const char *stage;
+
+	enum assay_position wanted;
+	struct assay__positioning *position; /**< of parts in a fixture; NULL: not so, or not yet known */
 };
 
 /** Fills defaults in (options nullable). Errors: ARGUMENT, naming the option, its value and its range. */
 int assay__settings_from(const struct assay_teach_options *options, struct assay__settings *out,
 						 struct assay_error *error);
+
+/** A part's picture, and the workspace planned for it; *owned as assay__part_picture says. Errors: in the part. */
+int assay__teach_take_up(struct assay__teach *t, struct assay__part *part, int worker, struct assay_image *image,
+						 bool *owned);
 
 /** The first part, in the order of hashes, whose work failed. */
 int assay__teach_failure(const struct assay__teach *t, struct assay_error *error);

@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "vision/calibrate.h"
-#include "vision/teach.h"
+#include "vision/teach_position.h"
 
 #define FEATURES_MOST_BYTES ((int64_t)6 << 30)
 /* A part is taught in brighter light too if more than one in this many of its pixels would be cut off. */
@@ -24,8 +24,8 @@ int assay__teach_failure(const struct assay__teach *t, struct assay_error *error
 	return 0;
 }
 
-/* A part's picture and a workspace planned for it; *owned as assay__part_picture says. */
-static int take_up(struct assay__teach *t, struct assay__part *part, int worker, struct assay_image *image, bool *owned)
+int assay__teach_take_up(struct assay__teach *t, struct assay__part *part, int worker, struct assay_image *image,
+						 bool *owned)
 {
 	int rc = assay__workspace_shape(t->spaces[worker], &part->shape, &part->error);
 	if (rc)
@@ -43,7 +43,7 @@ static void measure_one(void *arg, int index, int worker)
 	struct assay__workspace *space = t->spaces[worker];
 	struct assay_image image;
 	bool owned = false;
-	if (take_up(t, part, worker, &image, &owned))
+	if (assay__teach_take_up(t, part, worker, &image, &owned))
 		return;
 	for (int s = 0; s < space->count; s++) {
 		struct assay__plane plane = assay__workspace_plane(space, s, &image);
@@ -151,7 +151,7 @@ static void extract_one(void *arg, int index, int worker)
 	struct assay__part *part = &t->parts[index];
 	struct assay_image image;
 	bool owned = false;
-	if (take_up(t, part, worker, &image, &owned))
+	if (assay__teach_take_up(t, part, worker, &image, &owned))
 		return;
 	int8_t *vectors = assay__teach_vectors(t, part);
 	assay__workspace_extract(t->spaces[worker], t->scale, &image, ASSAY__LIGHT_ONE_Q12, vectors);
@@ -181,7 +181,8 @@ static void score_one(void *arg, int index, int worker)
 	assert(assay__fold_of(at, t->recipe->settings.folds) == t->fold);
 	part->error.code = assay__workspace_shape(t->spaces[worker], &part->shape, &part->error);
 	if (part->error.code == ASSAY_OK)
-		part->raw_q8[t->scale] = assay__workspace_score(t->spaces[worker], t->scale, t->bank, assay__teach_vectors(t, part));
+		part->raw_q8[t->scale] =
+			assay__workspace_score(t->spaces[worker], t->scale, t->bank, assay__teach_vectors(t, part));
 }
 
 static int report_choice(void *ctx, const char *stage, int done, int total)
@@ -233,6 +234,8 @@ static int score_fold(struct assay__teach *t, struct assay_error *error)
 		rc = assay__labour_run(&t->labour, stage, (t->count - t->fold + folds - 1) / folds, score_one, t, error);
 	if (rc == 0)
 		rc = assay__teach_failure(t, error);
+	if (rc == 0)
+		rc = assay__teach_position_fold(t, error);
 	assay__bank_close(t->bank);
 	t->bank = NULL;
 	assay__free(t->allocator, vectors);
@@ -258,12 +261,16 @@ static int learn(struct assay__teach *t, struct assay_error *error)
 	struct assay__scale *scale = &recipe->scales.at[t->scale];
 	char stage[64];
 	int rc = assay__teach_extract(t, t->scale, error);
+	if (rc == 0)
+		rc = assay__teach_position_scale(t, error);
 	for (t->fold = 0; rc == 0 && t->fold < recipe->settings.folds; t->fold++)
 		rc = score_fold(t, error);
 	snprintf(stage, sizeof(stage), "bank at %d px", scale->working_px);
 	t->stage = stage;
 	if (rc == 0)
 		rc = assay__teach_choose(t, NULL, &scale->vectors, &scale->bank_count, error);
+	if (rc == 0)
+		rc = assay__teach_position_learn(t, error);
 	return rc ? rc : find_unit(t, error);
 }
 

@@ -264,6 +264,29 @@ static void test_leads(void **state)
 	fake_kill();
 }
 
+/* Of some pictures nothing arrives at all: their numbers are missing, and each is a part too. */
+static void test_gaps(void **state)
+{
+	struct assay__source_health health;
+	struct assay__station_stats stats;
+	int64_t until_us = assay__clock_us() + LIMIT_US;
+
+	(void)state;
+	fake_start("900");
+	bench = bench_open(HEAD QUICK "cameras:\n  - " SIDE "}\n" FREE, &audit_ops);
+	do {
+		usleep(50000);
+		health = health_of(0);
+	} while ((health.missed < 3 || health.pictures < 20) && assay__clock_us() < until_us);
+	assert_true(health.missed >= 3);
+	stats = finish();
+	assert_audit(&stats);
+	assert_true(stats.by_fault[ASSAY__FAULT_BROKEN] >= health.broken);
+	assert_true(health.broken >= health.missed);
+	assert_true(stats.since_start.triggers >= health.pictures + health.missed);
+	fake_kill();
+}
+
 /* Runs free, but is asked: the picture is the first that was exposed after the asking. */
 static void test_free_asked(void **state)
 {
@@ -519,6 +542,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_viewer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_leads, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_gaps, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_free_asked, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lossy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_killed, set_up, tear_down),

@@ -287,6 +287,37 @@ static void test_parts(void **state)
 	assert_int_equal(stats.since_start.pass + stats.since_start.fail, 1);
 }
 
+/* First the pictures, then real parts; the same when nobody had to. */
+static void test_both(void **state)
+{
+	struct assay__station_stats stats;
+	struct bench bench;
+
+	(void)state;
+	put_picture("set8/quick", "a.png", true);
+	put_picture("line8", "1.png", true);
+	bench = bench_open(configure("s8", "cameras:\n  - {name: top, type: folder, path: line8, loop: yes}\n",
+								 "mode: both, parts: 1, folder: set8"),
+					   &audit_ops);
+	assert_true(WAIT_FOR(status_of(&bench).pictures_caught && is_idle(&bench)));
+	assert_true(is_due(&bench));
+	begin(&bench);
+	assert_int_equal(ask_part(&bench, NULL), ASSAY__FAULT_NONE);
+	assert_true(WAIT_FOR(!is_due(&bench)));
+	begin(&bench);
+	assert_true(WAIT_FOR(status_of(&bench).runs == 3 && is_idle(&bench)));
+	assert_false(is_due(&bench));
+	begin(&bench);
+	assert_int_equal(ask_part(&bench, NULL), ASSAY__FAULT_NONE);
+	assert_true(WAIT_FOR(is_idle(&bench)));
+	assert_int_equal(status_of(&bench).runs, 4);
+	assert_false(is_due(&bench));
+	stats = bench_close(&bench);
+	assert_audit(&stats);
+	assert_int_equal(stats.since_start.challenge, 4);
+	assert_int_equal(stats.since_start.triggers, 0);
+}
+
 /* At the moment of a shift, in a time zone made so that it is near. */
 static void test_shift(void **state)
 {
@@ -473,8 +504,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rule),	cmocka_unit_test(test_pictures), cmocka_unit_test(test_missed),
-		cmocka_unit_test(test_cameras), cmocka_unit_test(test_parts),	 cmocka_unit_test(test_shift),
-		cmocka_unit_test(test_kill),	cmocka_unit_test(test_record),
+		cmocka_unit_test(test_cameras), cmocka_unit_test(test_parts),	 cmocka_unit_test(test_both),
+		cmocka_unit_test(test_shift),	cmocka_unit_test(test_kill),	 cmocka_unit_test(test_record),
 	};
 
 	return cmocka_run_group_tests(tests, open_room, close_room);

@@ -21,7 +21,7 @@ const abroad = new Set();
 async function open(look, tongue, more = {}) {
   // the strict policy of the station would keep axe out; it is held by tests of its own
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, bypassCSP: !!more.axe, reducedMotion: "reduce" });
-  context.setDefaultTimeout(20000);
+  context.setDefaultTimeout(60000); // passwords are slow to hash by intent
   await context.addInitScript(
     ([look, tongue, started]) => {
       localStorage["assay.look"] ??= look;

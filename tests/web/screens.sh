@@ -22,6 +22,6 @@ mkdir state-cell-5
 printf 'a long password\n' | "$assay" user add anna --role admin --users state-cell-5/users >/dev/null
 start_station a.yaml
 start_station b.yaml
-sleep 45
+sleep 40
 node "$here/screens.mjs" "$work" "$chromium" "http://127.0.0.1:$a" "http://127.0.0.1:$b" "$folder"
 ls -l "$folder"

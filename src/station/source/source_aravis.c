@@ -132,7 +132,7 @@ static void tell_state(struct assay__source *source)
 	health->state = source->quiet || (link && !source->closing && source->vain) ? ASSAY__SOURCE_STALE
 					: link && !source->closing									? ASSAY__SOURCE_UP
 																				: ASSAY__SOURCE_GONE;
-	if (!link || source->closing)
+	if (!link || source->closing || source->quiet)
 		assay__source_say(health->text, sizeof(health->text), "%s", source->trouble);
 	else if (source->vain)
 		assay__source_say(health->text, sizeof(health->text), "%s answers, but %llu triggers in a row gave no picture",

@@ -295,7 +295,7 @@ export async function renewSession(): Promise<void> {
 }
 
 export async function login(user: string, password: string): Promise<void> {
-  session.set(await post<Session>("session", { user, password }));
+  session.set(await post<Session>("session", { user, password }, { timeout_ms: 60000 }));
 }
 
 export async function logout(): Promise<void> {

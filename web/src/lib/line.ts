@@ -194,12 +194,17 @@ export function startLine(): void {
   timers.push(window.setInterval(() => void poll(), POLL_MS), window.setInterval(() => void recount(), 60000));
 }
 
-export function stopLine(): void {
+/** No more questions; what was told stays shown. */
+export function pauseLine(): void {
   stream?.close();
   stream = null;
   openStream = false;
   for (const timer of timers) clearTimeout(timer), clearInterval(timer);
   timers = [];
+}
+
+export function stopLine(): void {
+  pauseLine();
   waiting = [];
   times = [];
   counted = 0;

@@ -2,9 +2,9 @@
 // First start: three steps to a line that judges, each with what is missing and how to get it.
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { type Recipe, get, post, renewSession, session } from "../lib/api";
+import { type Recipe, get, login, post, session } from "../lib/api";
 import { count, decimal } from "../lib/format";
-import { line } from "../lib/line";
+import { line, pauseLine, startLine } from "../lib/line";
 import { go } from "../lib/route";
 import { remember, useStore } from "../lib/store";
 import { t } from "../text";
@@ -77,15 +77,20 @@ function FirstAdmin() {
   const [name, setName] = useState("");
   const [password, setPassword] = useState("");
   const [error, setError] = useState<string | null>(null);
+  const [busy, setBusy] = useState(false);
   const make = async (event: Event) => {
     event.preventDefault();
+    setBusy(true);
+    // from the first user on, nobody is let in without a login: ask nothing in between
+    pauseLine();
     try {
-      await post("users", { name, role: "admin", password });
-      await post("session", { user: name, password });
-      await renewSession();
+      await post("users", { name, role: "admin", password }, { timeout_ms: 60000 });
+      await login(name, password);
     } catch (refused) {
       setError(errorText(refused));
+      startLine();
     }
+    setBusy(false);
   };
   return (
     <form class="fields" onSubmit={(event) => void make(event)}>
@@ -103,7 +108,7 @@ function FirstAdmin() {
           onInput={(event) => setPassword(event.currentTarget.value)}
         />
       </Field>
-      <Button label={t("start.user_make")} submit />
+      <Button label={t("start.user_make")} submit disabled={busy} />
       {error && <Notice kind="bad">{error}</Notice>}
     </form>
   );
