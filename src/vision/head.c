@@ -64,7 +64,7 @@ static int32_t get(const uint8_t **at, int bytes)
 {
 	uint32_t value = 0;
 	for (int i = 0; i < bytes; i++)
-		value |= (uint32_t)*(*at)++ << (8 * i);
+		value |= (uint32_t) * (*at)++ << (8 * i);
 	return bytes == 1 ? (int8_t)value : bytes == 2 ? (int16_t)value : (int32_t)value;
 }
 
@@ -94,7 +94,8 @@ static bool read_numbers(struct assay__head *head, const uint8_t *at)
 	bool sane = get(&at, 2) == head->dim;
 	head->shift1 = get(&at, 1);
 	head->shift2 = get(&at, 1);
-	sane &= head->shift1 >= 0 && head->shift1 <= ASSAY__HEAD_SHIFT1_MOST && within(head->shift2, ASSAY__HEAD_SHIFT2_MOST);
+	sane &=
+		head->shift1 >= 0 && head->shift1 <= ASSAY__HEAD_SHIFT1_MOST && within(head->shift2, ASSAY__HEAD_SHIFT2_MOST);
 	for (int i = 0; i < head->dim; i++)
 		for (int j = 0; j < ASSAY__HEAD_HIDDEN; j++) {
 			int32_t w = get(&at, 2);

@@ -6,6 +6,8 @@
 #ifndef ASSAY_SRC_VISION_HEAD_H
 #define ASSAY_SRC_VISION_HEAD_H
 
+#include <stdbool.h>
+
 #include "assay/base.h"
 #include "assay/recipe.h"
 

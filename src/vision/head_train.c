@@ -17,6 +17,8 @@
 #define STEPS_MOST 2500
 #define RATE 0.004f
 #define WARM_UP 10		/* percent of the steps */
+#define SCATTER 20		/* percent of the steps that look at random cells */
+#define SCATTERED 8		/* of a bag in such a step */
 #define DECAY 1e-4f		/* of weights, times the rate */
 #define FEATURE_UNIT 24 /* features are 1/24 of a channel's deviation */
 #define FIXED_BITS 12	/* of a logit */
@@ -37,6 +39,7 @@ struct training {
 	int count[2], at[2];
 	uint64_t state;
 	float unit[HIDDEN];
+	bool scatter;
 };
 
 /* Where the parameters are: w1 (dim rows of 64), bias1, w2, bias2. */
@@ -138,7 +141,8 @@ static void quantise(struct training *t)
 	a = a < bias_fits ? a : bias_fits;
 	/* units of cells not seen in a step may be larger than any that were */
 	int b = fitting_bits(4 * (double)t->largest_unit, ASSAY__HEAD_UNIT_MOST, 0, a);
-	int c = fitting_bits((double)largest(w2, HIDDEN), ASSAY__HEAD_WEIGHT_MOST, 0, FIXED_BITS + ASSAY__HEAD_SHIFT2_MOST - b);
+	int c =
+		fitting_bits((double)largest(w2, HIDDEN), ASSAY__HEAD_WEIGHT_MOST, 0, FIXED_BITS + ASSAY__HEAD_SHIFT2_MOST - b);
 	double bias2 = fabs((double)w1[at_bias2(t)]);
 	while (c > 0 && bias2 * (double)(1ll << (b + c)) > ASSAY__HEAD_BIAS_MOST)
 		c--;
@@ -194,10 +198,30 @@ static void backward(struct training *t, const int8_t *vector, float slope)
 	}
 }
 
+/*
+ * The first steps take random cells, each labelled as its bag: from random weights the highest cells are any cells, and
+ * a defect that happens to start low would never be among them.
+ */
+static void learn_scattered(struct training *t, const struct assay__example *e, bool defect, float weight)
+{
+	for (int k = 0; k < SCATTERED; k++) {
+		int cell = (int)(draw(t) % (uint64_t)e->cells);
+		if (t->logits[cell] == INT32_MIN)
+			continue;
+		const int8_t *vector = e->vectors + (size_t)cell * (size_t)t->dim;
+		float wrong = (float)assay__logistic((double)forward(t, vector)) - (defect ? 1.0f : 0.0f);
+		backward(t, vector, wrong * weight / SCATTERED);
+	}
+}
+
 /* One bag: its highest cells shall be `defect`. Logits of cells not in the bag are the lowest there are. */
 static void learn_bag(struct training *t, const struct assay__example *e, bool defect, float weight)
 {
 	int top[TOP];
+	if (t->scatter) {
+		learn_scattered(t, e, defect, weight);
+		return;
+	}
 	int count = assay__head_top(t->logits, e->cells, top);
 	while (count > 0 && t->logits[top[count - 1]] == INT32_MIN)
 		count--;
@@ -270,6 +294,7 @@ static int run(struct training *t, int (*stop)(void *ctx), void *ctx, struct ass
 	for (int step = 0; step < steps; step++) {
 		if (stop && stop(ctx))
 			return assay__fail(error, ASSAY_E_CANCELLED, -1, "cancelled while learning from labels");
+		t->scatter = step < steps * SCATTER / 100;
 		quantise(t);
 		for (int i = 0; i < BATCH; i++)
 			learn_example(t, next_example(t, i % 2));
