@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vision/labels.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ struct learning {
 	int *picks;					/* a row of count for each fold and for all */
 	struct assay__head **heads; /* of each fold and of all */
 	struct assay_error *errors;
+	atomic_bool failed; /* the rest need not start */
 	int32_t **logits;
 	int32_t *head_q12; /* by example */
 	uint32_t *bank_q8;
@@ -106,11 +108,15 @@ static void learn_one(void *arg, int index, int worker)
 	struct assay_error *error = &l->errors[index];
 	int *pick = l->picks + (size_t)index * (size_t)l->count, n = 0;
 	(void)worker;
+	if (atomic_load(&l->failed))
+		return;
 	for (int i = 0; i < l->count; i++)
 		if (index == 0 || l->places[i].fold != index - 1)
 			pick[n++] = l->places[i].index;
 	error->code =
 		assay__head_train(l->examples, pick, n, l->dim, l->isa, NULL, NULL, l->allocator, &l->heads[index], error);
+	if (error->code)
+		atomic_store(&l->failed, true);
 	if (error->code || index == 0)
 		return;
 	for (int i = 0; i < l->count; i++)
