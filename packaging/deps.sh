@@ -4,8 +4,9 @@
 # when all is there. Usage: packaging/deps.sh build [test]
 set -eu
 
-build='gcc libc6-dev pkg-config meson ninja-build libjpeg62-turbo-dev libspng-dev libtiff-dev libsqlite3-dev libsodium-dev'
-test="libcmocka-dev clang $(
+build='gcc libc6-dev pkg-config meson ninja-build libjpeg62-turbo-dev libspng-dev libtiff-dev libsqlite3-dev libsodium-dev libyaml-dev
+libmicrohttpd-dev libmodbus-dev libmosquitto-dev libcurl4-openssl-dev libgpiod-dev'
+test="libcmocka-dev clang mosquitto mosquitto-clients mbpoll $(
 	# libFuzzer and the sanitizers' runtime carry the compiler's version in their name on Debian 12 and later
 	v=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9][0-9]*\)$/\1/p' | head -n 1)
 	[ -z "$v" ] || echo "libclang-rt-$v-dev"

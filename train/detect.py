@@ -1,13 +1,17 @@
-"""The detector in float, to compare feature networks under one detector (the product's own is in C).
+"""Feature networks in float, teachers and students, under the product's own detector (bench/detect, in C).
 
-Taps on the 1/8 grid, 3x3 average with zeros beyond the border, greedy k-center bank, distance to the nearest,
-5x5 binomial smoothing, maximum. Prints image AUROC per data set.
+Pictures are resized, brought to the good parts' brightness and run here; taps meet on the 1/8 grid, averaged over 3x3 cells with zeros
+beyond the border, and are handed over as s8. Bank, folds, smoothing and the joining of scales are the product's. Prints image AUROC.
 
-    python3 detect.py --pretrain DIR --data DIR [--net mobilenetv2|resnet18|RUN/float.pt|RUN/last.pt] [--sets a,b]
+    python3 detect.py --build BUILD --pretrain DIR --data DIR --net mobilenetv2,resnet18,RUN/base.pt,RUN/base-int8.pt [--sets a,b]
+
+A network is a teacher's name, a float student (distill.py) or its integer form (quantize.py, held on the integer grid).
 """
 import argparse
 import os
+import subprocess
 import sys
+import tempfile
 import time
 
 import cv2
@@ -17,6 +21,7 @@ import torch.nn.functional as F
 
 import net as student_net
 
+MAGIC = 0x54414546
 SETS = ('castings', 'bottle', 'metal_nut', 'cookies', 'magnetic_tile')
 
 
@@ -27,39 +32,51 @@ def listing(folder, limit, seed=0):
     return names
 
 
-def picture(path, short):
+def picture(path, short, luma=None):
+    """1x3xHxW; its brightness scaled to luma, if given, within a factor of two."""
     image = cv2.cvtColor(cv2.imread(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     h, w = image.shape[:2]
     s = short / min(h, w)
     size = [max(64, int(round(v * s / 16)) * 16) for v in (w, h)]
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if s < 1 else cv2.INTER_LINEAR)
-    return torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    x = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+    return x if luma is None else (x * float(np.clip(luma / brightness(x), 0.5, 2))).round().clamp(0, 255)
+
+
+def brightness(x):
+    return float((x * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1).mean())
 
 
 class Features:
     def __init__(self, name, pretrain):
         sys.path.insert(0, pretrain)
         import teachers
-        self.kind = name
+        self.kind, self.unit = name, None
         if name in ('mobilenetv2', 'resnet18'):
             self.net = teachers.load(name)
             self.taps = ('s4', 's8', 's16b') if name == 'mobilenetv2' else ('layer1', 'layer2', 'layer3')
         else:
             s = torch.load(name, weights_only=False)
             self.net = student_net.Student(s.get('size', 'base')).eval()
-            self.net.load_state_dict(s['state'] if 'state' in s else s['smooth'])
+            self.net.load_state_dict(s['state'])
+            self.unit = 1 / 24                       # students speak in deviations already
             self.keys = [b[0] for b in self.net.spec['blocks']]
-            self.unit = s['unit']
-            self.taps = ('s4', 's8', 's16')
+            if 'steps' in s:
+                import quantize
+                self.net = quantize.Quant(self.net)
+                self.net.steps = s['steps']
+
+    def dim(self):
+        return sum(m.shape[1] for m in self.maps(torch.zeros(1, 3, 64, 64)))
 
     @torch.no_grad()
     def maps(self, x):
-        """x: 1x3xHxW, 0..255 -> the taps' maps in the teacher's own units."""
+        """x: 1x3xHxW, 0..255 -> the taps' maps."""
         if self.kind in ('mobilenetv2', 'resnet18'):
             out = self.net(x / 255)
             return [out[t] for t in self.taps]
         out = dict(zip(self.keys, self.net((x - 128) / 128)))
-        return [out[k] * self.unit[student_net.STAGE[k]] for k in student_net.TAPS]
+        return [out[k] for k in student_net.TAPS]
 
 
 def grid(maps, box, border='zero'):
@@ -106,52 +123,45 @@ def auroc(good, bad):
     return (r[len(good):].sum() - len(bad) * (len(bad) - 1) / 2) / (len(good) * len(bad))
 
 
+def write(path, features, taught, good, bad, short, a):
+    """One scale of a set for bench/detect: every picture's cells as s8. One unit for all channels, from the good parts."""
+    luma = float(np.sort([brightness(picture(n, short)) for n in taught])[(len(taught) - 1) // 2]) if a.exposure else None
+
+    def cells(name):
+        return torch.cat(grid(features.maps(picture(name, short, luma)), a.box, a.border), 1)[0].permute(1, 2, 0)
+
+    if features.unit is None:
+        some = torch.cat([cells(n).reshape(-1) for n in taught[::max(1, len(taught) // 40)]])
+        features.unit = float(some.std()) / a.step
+    with open(path, 'wb') as f:
+        f.write(np.array([MAGIC, features.dim(), len(taught), len(good), len(bad)], '<i4').tobytes())
+        for n in taught + good + bad:
+            c = (cells(n) / features.unit).round().clamp(-127, 127).to(torch.int8).numpy()
+            f.write(np.array([c.shape[1], c.shape[0]], '<i4').tobytes() + c.tobytes())
+
+
 def main():
     a = argparse.ArgumentParser()
-    a.add_argument('--pretrain', required=True); a.add_argument('--data', required=True)
+    a.add_argument('--pretrain', required=True); a.add_argument('--data', required=True); a.add_argument('--build', required=True)
     a.add_argument('--net', default='mobilenetv2'); a.add_argument('--sets', default=','.join(SETS))
-    a.add_argument('--short', type=int, default=256); a.add_argument('--goods', type=int, default=150)
-    a.add_argument('--bads', type=int, default=160); a.add_argument('--bank', type=int, default=2000)
-    a.add_argument('--box', type=int, default=3); a.add_argument('--use', default='0,1,2')
+    a.add_argument('--scales', default='160,320'); a.add_argument('--box', type=int, default=3)
+    a.add_argument('--goods', type=int, default=0, help='at most so many good parts to teach from; 0: all')
     a.add_argument('--border', default='zero', choices=('replicate', 'reflect', 'zero'))
-    a.add_argument('--power', type=float, default=1.0, help='0: taps raw, 1: every channel by its deviation')
-    a.add_argument('--threads', type=int, default=2); a.add_argument('--cache', default='')
+    a.add_argument('--step', type=float, default=16, help='feature steps in one deviation of a teacher\'s channels')
+    a.add_argument('--exposure', type=int, default=1); a.add_argument('--threads', type=int, default=2)
     a = a.parse_args()
     torch.set_num_threads(a.threads)
-    f = Features(a.net, a.pretrain)
-    use = [int(v) for v in a.use.split(',')]
-    for name in a.sets.split(','):
-        t0 = time.time()
-        root = os.path.join(a.data, name)
-        key = f'{a.cache}/{os.path.basename(a.net)}-{name}-{a.short}-{a.goods}-{a.bads}.pt' if a.cache else ''
-        if key and os.path.exists(key):
-            train, good, bad = torch.load(key)
-        else:
-            test = [d for d in sorted(os.listdir(f'{root}/test')) if d != 'good']
-            bad_names = [n for d in test for n in listing(f'{root}/test/{d}', 0)]
-            if len(bad_names) > a.bads:
-                bad_names = [bad_names[i] for i in sorted(np.random.default_rng(0).permutation(len(bad_names))[:a.bads])]
-            take = lambda names: [[m.half() for m in f.maps(picture(n, a.short))] for n in names]
-            train, good, bad = (take(listing(f'{root}/train/good', a.goods)), take(listing(f'{root}/test/good', 0)), take(bad_names))
-            if key:
-                torch.save((train, good, bad), key)
-        join = lambda m: torch.cat([v for i, v in enumerate(grid([w.float() for w in m], a.box, a.border)) if i in use], 1)[0].permute(1, 2, 0)
-        train = [join(m) for m in train]
-        x = torch.cat([m.reshape(-1, m.shape[-1]) for m in train])
-        w = x.std(0).clamp_min(1e-3) ** -a.power
-        x = x * w
-        bank = x[k_center(x, a.bank)]
-        score = {'max': [], 'smooth': [], 'top3': [], 'top1%': []}
-        for group in (good, bad):
-            for v in score.values():
-                v.append([])
-            for m in group:
-                m = join(m)
-                z = nearest((m * w).reshape(-1, m.shape[-1]), bank).reshape(m.shape[:2])
-                s = z.flatten().sort(descending=True).values
-                for k, v in (('max', s[0]), ('smooth', smooth(z).max()), ('top3', s[:3].mean()), ('top1%', s[:max(1, len(s) // 100)].mean())):
-                    score[k][-1].append(float(v))
-        print(name, f'{len(train)}+{len(good)}/{len(bad)}', ' '.join(f'{k} {auroc(*v):.4f}' for k, v in score.items()), f'{time.time() - t0:.0f}s', flush=True)
+    for net_name in a.net.split(','):
+        for name in a.sets.split(','):
+            f, t0, root = Features(net_name, a.pretrain), time.time(), os.path.join(a.data, name)
+            bad = [n for d in sorted(os.listdir(f'{root}/test')) if d != 'good' for n in listing(f'{root}/test/{d}', 0)]
+            taught, good = listing(f'{root}/train/good', a.goods), listing(f'{root}/test/good', 0)
+            with tempfile.TemporaryDirectory() as folder:
+                paths = [os.path.join(folder, f'{s}.bin') for s in a.scales.split(',')]
+                for path, short in zip(paths, a.scales.split(',')):
+                    write(path, f, taught, good, bad, int(short), a)
+                out = subprocess.run([os.path.join(a.build, 'bench', 'detect')] + paths, check=True, capture_output=True, text=True).stdout
+            print(f'{os.path.basename(net_name)} {name} {len(taught)}+{len(good)}/{len(bad)} {out.strip()} {time.time() - t0:.0f}s', flush=True)
 
 
 if __name__ == '__main__':

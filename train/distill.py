@@ -29,8 +29,8 @@ def args():
     a.add_argument('--size', default='base,tiny', help='students to train side by side, from one teacher and one stream')
     a.add_argument('--seed', type=int, default=1)
     a.add_argument('--batch', type=int, default=24)
-    a.add_argument('--block-steps', type=int, default=1500)
-    a.add_argument('--steps', type=int, default=5500)
+    a.add_argument('--block-steps', type=int, default=2000)
+    a.add_argument('--steps', type=int, default=7000)
     a.add_argument('--threads', type=int, default=2)
     return a.parse_args()
 

@@ -1,6 +1,6 @@
 """From the float student to the integer network: calibrate, train quantisation-aware for a while, write the .net file.
 
-    python3 quantize.py --pretrain DIR --run run/ --out ../models/base.net [--steps 1000]
+    python3 quantize.py --pretrain DIR --run run/ --size base --out ../models/base.net [--steps 1000]
 
 Activations are u8 (hidden: zero point 0, bottlenecks: zero point 128), weights s8 per output channel.
 Scales come from least squared error on calibration views; borders and rounding are the engine's.
@@ -136,15 +136,14 @@ class Quant(nn.Module):
 def main():
     a = argparse.ArgumentParser()
     a.add_argument('--pretrain', required=True); a.add_argument('--run', required=True); a.add_argument('--out', required=True)
-    a.add_argument('--name', default='base'); a.add_argument('--steps', type=int, default=1000)
+    a.add_argument('--size', default='base', choices=sorted(net.SIZES)); a.add_argument('--steps', type=int, default=1000)
     a.add_argument('--batch', type=int, default=24); a.add_argument('--seed', type=int, default=1); a.add_argument('--threads', type=int, default=2)
-    a.add_argument('--checkpoint', default='float.pt')
     a = a.parse_args()
     torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
-    saved = torch.load(os.path.join(a.run, a.checkpoint), weights_only=False)
-    student = net.Student(saved.get('size', 'base'))
-    student.load_state_dict(saved.get('state', saved.get('smooth')))
+    saved = torch.load(os.path.join(a.run, f'{a.size}.pt'), weights_only=False)
+    student = net.Student(a.size)
+    student.load_state_dict(saved['state'])
     student = student.to(memory_format=torch.channels_last)
     teacher = net.Teacher(a.pretrain)
     teacher.unit = saved['unit']
@@ -192,10 +191,10 @@ def main():
                 print(step + 1, f'{loss.item():.3f} {time.time() - began:.0f}s', flush=True)
         q.student = student = smooth
         print('int8 after training', check(q))
-    n = q.network(a.name)
+    n = q.network(a.size)
     n.save(a.out)
-    torch.save(dict(size=saved.get('size', 'base'), state=student.state_dict(), unit=teacher.unit, steps=q.steps),
-               os.path.join(a.run, 'quant.pt'))
+    torch.save(dict(size=a.size, state=student.state_dict(), unit=teacher.unit, steps=q.steps),
+               os.path.join(a.run, f'{a.size}-int8.pt'))
     # the integer model against the float picture of itself, on one view
     x = stream.batch(1, 160)
     ints = n.run(x[0].transpose(1, 2, 0))

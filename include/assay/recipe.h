@@ -41,17 +41,41 @@ struct assay_rect_px {
 	int x, y, width, height;
 };
 
-/** How to teach. Zero fields take the defaults stated. */
+/** Tolerances by place, as read from a file; immutable. */
+struct assay_zones;
+
+/**
+ * Reads a zones file; its form is in docs/zones.md. `mm_per_px` turns millimetres in it into pixels, 0: there must be
+ * none. On success *out is the caller's, from `allocator`; free with assay_zones_free.
+ * Errors: IO, FORMAT, LIMIT (the message starts with file:line:), NOMEM, and those of assay_image_load.
+ */
+int assay_zones_load(const char *path, double mm_per_px, const struct assay_allocator *allocator,
+					 struct assay_zones **out, struct assay_error *error);
+/** NULL is fine. */
+void assay_zones_free(struct assay_zones *zones);
+
+#define ASSAY_MAX_SCALES 3
+
+/**
+ * How to teach. Zero fields take the defaults stated. Without a working size parts are judged at two scales, short sides
+ * of 160 and 320 px, and with a smallest defect at a third, where that covers 8 px: at most the native size and 2048 px.
+ */
 struct assay_teach_options {
-	int working_px;					/**< short side after scaling, 64..1024, default 256 */
-	int bank_size;					/**< vectors kept, 16..16384, default 2000 */
-	int folds;						/**< of the cross-conformal calibration, 2..20, default 10; never more than parts */
-	double overkill;				/**< wanted share of good parts rejected, 0 < x <= 0.2, default 0.005 */
-	struct assay_rect_px roi;		/**< region of interest in image pixels; zero width: all */
+	int working_px; /**< short side after scaling, 64..2048: one scale of that size; default: several, see below */
+	int smallest_defect_px;	  /**< 1..4096, in picture pixels: adds a scale fine enough for it; not with working_px */
+	int bank_size;			  /**< vectors kept at each scale, 16..16384, default 2000 */
+	int folds;				  /**< of the cross-conformal calibration, 2..20, default 10; never more than parts */
+	double overkill;		  /**< wanted share of good parts rejected, 0 < x <= 0.2, default 0.005 */
+	struct assay_rect_px roi; /**< region of interest in image pixels; zero width: all */
 	const struct assay_image *mask; /**< borrowed; image-sized, 0 = ignore, else inspect; NULL: all; not with scale */
 	bool grey;						/**< judge colour images as grey */
-	bool scale;						/**< accept images of differing sizes, each scaled by its own short side */
-	int white_level;				/**< 16-bit sample that means white, 255..65535, default 65535 */
+	bool no_exposure;		/**< leave the light of a picture as it is, else bring it to that of the good parts */
+	double light_tolerance; /**< 0 < x <= 1, default 0.2; below 0: none. Good parts that this much more light would
+										 partly saturate are taught in that light too; not with no_exposure */
+	bool scale;				/**< accept images of differing sizes, each scaled by its own short side */
+	int white_level;		/**< 16-bit sample that means white, 255..65535, default 65535 */
+	const struct assay_zones *zones; /**< borrowed; tolerances by place, NULL: the same everywhere; not with scale */
+	double mm_per_px;				 /**< of the picture, 0 < x <= 1000; 0: not known */
 };
 
 /** Good parts by index; load may be called from several threads at once. */
@@ -70,8 +94,9 @@ struct assay_teach_report {
 	int parts_unreadable; /**< left out; `unreadable` was called for each */
 	int parts_repeated;	  /**< pixel-identical to another; counted once */
 	int parts_used;
-	int patches; /**< of all parts used */
-	int bank_size;
+	int parts_brightened; /**< parts used that were taught in brighter light too */
+	int patches;		  /**< of all parts used, at all scales, in brighter light too */
+	int bank_size;		  /**< vectors kept, at all scales */
 	int folds;
 	double overkill_wanted;
 	double overkill_stated; /**< what the threshold promises: the larger of wanted and 1 / (parts_used + 1) */
@@ -118,6 +143,14 @@ int assay_recipe_open(const struct assay_env *env, const char *path, struct assa
 /** NULL is fine. No worker of it may be in use. */
 void assay_recipe_close(struct assay_recipe *recipe);
 
+/** One scale at which a recipe judges. */
+struct assay_scale_info {
+	int working_width_px, working_height_px;
+	int grid_width, grid_height;
+	int bank_size;
+	uint32_t mean_q8, sd_q8; /**< of the good parts' scores at this scale alone, distances in feature units times 256 */
+};
+
 /** Facts about a recipe; strings and arrays live as long as the recipe. */
 struct assay_recipe_info {
 	const char *network_name;
@@ -125,15 +158,21 @@ struct assay_recipe_info {
 	uint8_t content_hash[ASSAY_HASH_BYTES]; /**< over everything that decides a verdict and what it was taught from */
 	int image_width_px, image_height_px;	/**< of the parts taught; of the first one if sizes differ */
 	int image_channels, image_depth_bits;
-	int working_width_px, working_height_px;
+	int scale_count;
+	struct assay_scale_info scales[ASSAY_MAX_SCALES]; /**< coarsest first */
+	int working_width_px, working_height_px;		  /**< of the finest scale, as the grid */
 	int grid_width, grid_height, feature_dim;
+	int smallest_defect_px; /**< as wished, 0: none */
 	struct assay_rect_px roi;
-	bool masked, grey, scale;
+	bool masked, grey, scale, exposure;
+	double light_tolerance; /**< 0: none */
 	int white_level;
 	int folds;
+	int zone_count;
+	double mm_per_px;				/**< 0: not known */
 	const uint32_t *calibration_q8; /**< cross-conformal scores of the parts used, ascending, parts_used of them */
 	struct assay_teach_report report;
-	int64_t macs;			/**< multiply-accumulates of the network for one image */
+	int64_t macs;			/**< multiply-accumulates of the network for one image, all scales */
 	size_t workspace_bytes; /**< one worker's memory */
 };
 void assay_recipe_get_info(const struct assay_recipe *recipe, struct assay_recipe_info *info);
@@ -141,23 +180,32 @@ void assay_recipe_get_info(const struct assay_recipe *recipe, struct assay_recip
 enum assay_verdict { ASSAY_PASS, ASSAY_FAIL, ASSAY_FAULT };
 const char *assay_verdict_name(enum assay_verdict verdict); /**< "PASS", "FAIL", "FAULT" */
 
-/** A connected place above the threshold, in image pixels. */
+/** A connected place above the threshold (of its zone), in image pixels. */
 struct assay_region {
 	struct assay_rect_px box;
 	int area_px;			  /**< grid cells times the area of one */
+	int length_px;			  /**< largest distance between two of its cells' corners */
 	int peak_x_px, peak_y_px; /**< centre of the worst cell */
 	uint32_t peak_q8, mean_q8;
+	const char *zone; /**< name of the zone of its worst place, as long as the recipe; NULL: the recipe has none */
+	bool counts;	  /**< exceeds what its zone tolerates */
 };
 
 #define ASSAY_MAX_REGIONS 32
 
-/** A verdict and why. Scores are distances in feature units times 256; `map_q8` belongs to the worker until its next call. */
+/**
+ * A verdict and why. Scores are in q8: 10 is the mean score of the good parts (of a picture's worst place), and each of
+ * their standard deviations above it adds 1; the scale at which a place is worst counts. `map_q8` belongs to the worker
+ * until its next call.
+ */
 struct assay_result {
 	enum assay_verdict verdict;
 	uint32_t score_q8, threshold_q8;
 	double p_value;	  /**< (1 + calibration scores >= score) / (1 + parts) */
 	int region_count; /**< at most ASSAY_MAX_REGIONS, worst first; regions_total says how many there were */
 	int regions_total;
+	int regions_counted; /**< with zones the verdict is FAIL if there is one, whatever score_q8; they come first */
+	double mm_per_px;	 /**< of the picture; 0: not known */
 	struct assay_region regions[ASSAY_MAX_REGIONS];
 	const uint32_t *map_q8; /**< grid_height rows of grid_width smoothed scores; 0 where masked */
 	int grid_width, grid_height;

@@ -182,29 +182,37 @@ int assay__bench_kernels(const void *network, size_t network_size_bytes, enum as
 	return rc;
 }
 
-/* One picture through the rooms, as assay_inspect walks. */
+/* One picture through the rooms, as assay_inspect walks: all scales together. */
 static void walk(struct assay_worker *worker, const struct assay_image *image, double ms[ASSAY__BENCH_ROOMS])
 {
 	const struct assay_recipe *recipe = worker->recipe;
 	struct assay__workspace *space = worker->space;
+	const struct assay__scale_space *finest = assay__workspace_finest(space);
 	struct assay_region regions[ASSAY_MAX_REGIONS];
 	struct assay__map maps[ASSAY__MAX_TAPS];
-	size_t row_bytes;
-	int total;
-	int64_t start = now_ns();
+	int total, counted;
 
-	uint8_t *input = assay__plan_input(space->plan, &row_bytes);
-	assay__prep_run(space->prep, image, input, row_bytes);
-	ms[PREP] = ms_since(&start);
-	assay__plan_run(space->plan, maps);
-	ms[NETWORK] = ms_since(&start);
-	assay__workspace_vectors(space, maps, space->vectors);
-	ms[FEATURES] = ms_since(&start);
-	assay__bank_nearest(recipe->bank, space->vectors, space->live, space->d2, NULL);
-	ms[SEARCH] = ms_since(&start);
-	if (assay__judge_map(space->judge, space->d2, space->map) > recipe->threshold_q8)
-		assay__judge_regions(space->judge, space->map, recipe->threshold_q8, &space->geometry.area, regions, &total);
-	ms[JUDGE] = ms_since(&start);
+	for (int i = 0; i < ASSAY__BENCH_ROOMS; i++)
+		ms[i] = 0;
+	int64_t start = now_ns();
+	for (int s = 0; s < space->count; s++) {
+		struct assay__scale_space *at = &space->at[s];
+
+		assay__workspace_draw(space, s, image, ASSAY__LIGHT_ONE_Q12);
+		ms[PREP] += ms_since(&start);
+		assay__plan_run(at->plan, maps);
+		ms[NETWORK] += ms_since(&start);
+		assay__workspace_vectors(space, s, maps, space->vectors);
+		ms[FEATURES] += ms_since(&start);
+		assay__bank_nearest(recipe->scales.at[s].bank, space->vectors, at->live, at->d2, NULL);
+		ms[SEARCH] += ms_since(&start);
+		assay__judge_map(at->judge, at->d2, at->map);
+		ms[JUDGE] += ms_since(&start);
+	}
+	if (assay__workspace_join(space) > recipe->threshold_q8)
+		assay__judge_regions(finest->judge, space->map, recipe->threshold_q8, &finest->geometry.area, NULL, regions,
+							 &total, &counted);
+	ms[JUDGE] += ms_since(&start);
 }
 
 /* times: ASSAY__BENCH_ROOMS + 2 columns of `runs`. */

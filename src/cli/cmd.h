@@ -7,7 +7,13 @@ int assay__cmd_teach(int argc, char **argv);
 int assay__cmd_inspect(int argc, char **argv);
 int assay__cmd_eval(int argc, char **argv);
 int assay__cmd_info(int argc, char **argv);
+int assay__cmd_import(int argc, char **argv);
 int assay__cmd_bench(int argc, char **argv);
 int assay__cmd_demo(int argc, char **argv);
+int assay__cmd_run(int argc, char **argv);
+int assay__cmd_user(int argc, char **argv);
+int assay__cmd_verify(int argc, char **argv);
+int assay__cmd_replay(int argc, char **argv);
+int assay__cmd_export(int argc, char **argv);
 
 #endif

@@ -329,10 +329,12 @@ static void print_spread(const char *name, const struct assay__spread *spread)
 static void print_rooms(const struct bench *bench)
 {
 	const struct assay__bench_rooms *rooms = &bench->rooms;
+	char sizes[100];
 
-	printf("one inspection, one core: %d x %d px, judged at %d x %d px, bank of %d x %d, %d runs\n\n",
-		   bench->info.image_width_px, bench->info.image_height_px, bench->info.working_width_px,
-		   bench->info.working_height_px, bench->info.report.bank_size, bench->info.feature_dim, rooms->runs);
+	assay__scales_text(&bench->info, sizes);
+	printf("one inspection, one core: %d x %d px, judged at %s, banks of %d x %d, %d runs\n\n",
+		   bench->info.image_width_px, bench->info.image_height_px, sizes, bench->info.report.bank_size,
+		   bench->info.feature_dim, rooms->runs);
 	printf("  %-12s %9s %9s %9s %9s\n", "room", "ms min", "ms p50", "ms p99", "ms max");
 	for (int i = 0; i < ASSAY__BENCH_ROOMS; i++)
 		print_spread(assay__bench_room_name(i), &rooms->rooms[i]);

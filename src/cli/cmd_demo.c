@@ -3,19 +3,21 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
 #include "cli/cmd.h"
 #include "cli/common.h"
 #include "cli/demo.h"
+#include "cli/demo_live.h"
 #include "cli/paths.h"
 #include "cli/progress.h"
 
 struct settings {
 	const char *folder;
-	int seed, good, parts, working_px, threads;
-	bool json;
+	int seed, good, parts, working_px, threads, live;
+	bool json, report;
 };
 
 static const struct assay__option options[] = {
@@ -50,10 +52,21 @@ static const struct assay__option options[] = {
 	 .type = ASSAY__OPTION_PIXELS,
 	 .fallback = "384",
 	 .min = 64,
-	 .max = 1024,
+	 .max = 2048,
 	 .unit = "px",
-	 .help = "short side of the picture the network sees; larger finds smaller defects and takes longer",
+	 .help =
+		 "short side of the picture the network sees, at one scale only; larger finds smaller defects and takes longer",
 	 .offset = offsetof(struct settings, working_px)},
+	{.name = "report",
+	 .type = ASSAY__OPTION_FLAG,
+	 .help = "write the report and end; without it, on a terminal, the station runs on until Ctrl-C",
+	 .offset = offsetof(struct settings, report)},
+	{.name = "live",
+	 .type = ASSAY__OPTION_INT,
+	 .min = 1,
+	 .max = 1000000,
+	 .help = "run the station for so many parts after the report, terminal or not",
+	 .offset = offsetof(struct settings, live)},
 	ASSAY__OPTION_JSON(struct settings, json, "print one JSON object instead of the table"),
 	ASSAY__OPTION_THREADS(struct settings, threads),
 };
@@ -64,12 +77,14 @@ static const struct assay__command command = {
 	.description = "Renders a virtual line of die-cast gearbox housings, teaches from good parts, inspects\n"
 				   "others, half of them defective, and reports what was caught and what was missed. The\n"
 				   "defects range from obvious to hardly visible: some are missed, and the report says so.\n"
+				   "Then, on a terminal, a station takes the line over: verdicts stream until Ctrl-C.\n"
 				   "\n"
 				   "Leaves in DIR: index.html, the report to open; recipe.assay; images, all pictures as a\n"
-				   "data set with true masks. Then try\n"
+				   "data set with true masks; station.yaml, the station. Then try\n"
 				   "\n"
 				   "  assay inspect demo/recipe.assay demo/images/test\n"
 				   "  assay eval --working-size 384 demo/images\n"
+				   "  assay run demo/station.yaml\n"
 				   "\n"
 				   "JSON keys: dataset, seed, n_train, n_test_good, n_test_defect, auroc, overkill, escape,\n"
 				   "pixel_auroc, overkill_stated, threshold, teach_s, inspect_ms_p50, inspect_ms_p99, kinds\n"
@@ -205,6 +220,14 @@ int assay__cmd_demo(int argc, char **argv)
 	if (status)
 		return status;
 	status = run(&settings, &setup);
+	if (!status)
+		status =
+			assay__demo_live(settings.folder, &setup,
+							 &(struct assay__demo_live){.seed = settings.seed,
+														.first = settings.good + settings.parts,
+														.parts = settings.live,
+														.run = settings.live || (!settings.report && !settings.json &&
+																				 isatty(STDOUT_FILENO))});
 	assay__setup_close(&setup);
 	return assay__finish_output(status);
 }

@@ -14,11 +14,13 @@
 #include "cli/dataset.h"
 #include "cli/evaluate.h"
 #include "cli/fields.h"
+#include "cli/splits.h"
 #include "cli/teaching.h"
 
 struct settings {
 	const char *recipe, *dump;
 	bool json;
+	int splits, split_parts;
 	struct assay__teaching_settings teaching;
 	int threads;
 };
@@ -35,6 +37,21 @@ static const struct assay__option options[] = {
 	 .value = "FILE",
 	 .help = "write every test picture's verdict, score and kind to this CSV file",
 	 .offset = offsetof(struct settings, dump)},
+	{.name = "splits",
+	 .type = ASSAY__OPTION_INT,
+	 .min = 1,
+	 .max = 1000,
+	 .value = "N",
+	 .help = "in place of all else: teach this many times from a random part of all good pictures and count the "
+			 "rejects among the others, at 0.5, 1, 2 and 5 % wanted",
+	 .offset = offsetof(struct settings, splits)},
+	{.name = "split-parts",
+	 .type = ASSAY__OPTION_INT,
+	 .min = 2,
+	 .max = 1000000,
+	 .value = "N",
+	 .help = "with --splits: good parts to teach from; without it, half of them",
+	 .offset = offsetof(struct settings, split_parts)},
 	ASSAY__TEACHING_OPTIONS(struct settings, teaching, "yes"),
 	ASSAY__OPTION_THREADS(struct settings, threads),
 };
@@ -49,6 +66,7 @@ static const struct assay__command command = {
 				   "\n"
 				   "  assay eval ../data/castings ../data/bottle\n"
 				   "  assay eval --overkill 1% --dump scores.csv --json parts/ | tee figures.jsonl\n"
+				   "  assay eval --splits 20 --json parts/    wanted against achieved overkill\n"
 				   "\n"
 				   "overkill: share of good parts rejected. escape: share of defects passed. The range\n"
 				   "expected is the central 95 % of a binomial count at the overkill the recipe states.\n"
@@ -118,7 +136,7 @@ static int print_json(const struct outcome *outcome)
 	assay__field_double(&json, "rss_mb", figures->rss_mb);
 	assay__field_int(&json, "n_train_used", report->parts_used);
 	assay__field_int(&json, "n_fault", figures->fault_count);
-	assay__field_score(&json, "threshold", report->threshold_q8);
+	assay__field_q8(&json, "threshold", report->threshold_q8);
 	assay__field_int(&json, "rejected", figures->rejected_count);
 	assay__field_int(&json, "escaped", figures->escaped_count);
 	assay__field_double(&json, "stated_overkill", report->overkill_stated);
@@ -284,6 +302,10 @@ static int evaluate(const struct settings *settings, const char *path, FILE *dum
 	if (assay__dataset_open(path, !settings->recipe, &set, &error)) {
 		status = assay__say_error(&error);
 		status = error.code == ASSAY_E_NOMEM ? status : ASSAY__EXIT_FAULT;
+	} else if (settings->splits) {
+		status = assay__splits_run(&setup, &settings->teaching, &set, settings->splits, settings->split_parts,
+								   settings->json);
+		assay__dataset_close(&set);
 	} else {
 		status = teach_and_measure(settings, &setup, &set, dump_file);
 		assay__dataset_close(&set);
@@ -331,6 +353,11 @@ int assay__cmd_eval(int argc, char **argv)
 
 	if (status >= 0)
 		return status;
+	if (settings.splits && (settings.recipe || settings.dump))
+		return assay__command_misuse(&command, "--splits teaches recipes of its own and judges good parts alone; leave "
+											   "--recipe and --dump out");
+	if (settings.split_parts && !settings.splits)
+		return assay__command_misuse(&command, "--split-parts belongs to --splits; give how many splits too");
 	if (settings.dump) {
 		dump_file = fopen(settings.dump, "w");
 		if (dump_file)

@@ -125,9 +125,11 @@ static void print_text(const struct facts *facts)
 {
 	const struct assay_recipe_info *info = &facts->recipe;
 	const struct assay_teach_report *report = &info->report;
-	char risk[200];
+	char risk[200], sizes[100], light[200];
 
 	assay__teaching_risk(report, risk);
+	assay__scales_text(info, sizes);
+	assay__light_text(info, light);
 	printf("recipe        %s\n", facts->path);
 	printf("taught from   %d good parts (%d offered, %d repeated, %d unreadable)\n", report->parts_used,
 		   report->parts_offered, report->parts_repeated, report->parts_unreadable);
@@ -141,13 +143,25 @@ static void print_text(const struct facts *facts)
 		printf("region        %d x %d px at %d,%d\n", info->roi.width, info->roi.height, info->roi.x, info->roi.y);
 	if (info->masked)
 		printf("mask          yes\n");
-	printf("judged at     %d x %d px, %d x %d places of %d features\n", info->working_width_px, info->working_height_px,
-		   info->grid_width, info->grid_height, info->feature_dim);
+	if (info->zone_count)
+		printf("zones         %d\n", info->zone_count);
+	if (info->mm_per_px > 0)
+		printf("pixel         %g mm\n", info->mm_per_px);
+	printf("judged at     %s\n", sizes);
+	for (int i = 0; i < info->scale_count; i++) {
+		const struct assay_scale_info *scale = &info->scales[i];
+
+		printf("              %d x %d places, bank of %d; good parts are %.1f from it, standard deviation %.1f\n",
+			   scale->grid_width, scale->grid_height, scale->bank_size, scale->mean_q8 / 256.0, scale->sd_q8 / 256.0);
+	}
+	assay__print_defect(info);
+	printf("light         %s\n", light);
 	printf("network       %s, %.2f GMAC a picture\n", info->network_name, (double)info->macs / 1e9);
 	printf("network hash  ");
 	print_hash(info->network_hash);
-	printf("bank          %d vectors of %d\n", report->bank_size, report->patches);
-	printf("threshold     %.2f\n", report->threshold_q8 / 256.0);
+	printf("bank          %d vectors of %d features, of %d\n", report->bank_size, info->feature_dim, report->patches);
+	printf("threshold     %.2f; 10 is the mean of the good parts, 1 more a standard deviation\n",
+		   report->threshold_q8 / 256.0);
 	printf("risk          %s\n", risk);
 	printf("calibration   in %d folds; good parts scored %.2f to %.2f, median %.2f\n", report->folds,
 		   report->score_min_q8 / 256.0, report->score_max_q8 / 256.0, report->score_median_q8 / 256.0);
@@ -174,6 +188,7 @@ static int print_json(const struct facts *facts)
 {
 	const struct assay_recipe_info *info = &facts->recipe;
 	const struct assay_teach_report *report = &info->report;
+	char risk[200];
 	struct assay__json json;
 	int status;
 
@@ -193,23 +208,28 @@ static int print_json(const struct facts *facts)
 	assay__field_int(&json, "white_level", info->white_level);
 	write_roi(&json, &info->roi);
 	assay__field_bool(&json, "masked", info->masked);
+	assay__field_int(&json, "zones", info->zone_count);
+	assay__field_double(&json, "mm_per_px", info->mm_per_px > 0 ? info->mm_per_px : NAN);
 	assay__field_int(&json, "working_width", info->working_width_px);
 	assay__field_int(&json, "working_height", info->working_height_px);
 	assay__field_int(&json, "grid_width", info->grid_width);
 	assay__field_int(&json, "grid_height", info->grid_height);
 	assay__field_int(&json, "feature_dim", info->feature_dim);
+	assay__write_scales(&json, info);
 	assay__field_text(&json, "network", info->network_name);
 	assay__field_hex(&json, "network_hash", info->network_hash, sizeof(info->network_hash));
 	assay__field_int(&json, "macs", info->macs);
 	assay__field_int(&json, "patches", report->patches);
 	assay__field_int(&json, "bank_size", report->bank_size);
 	assay__field_int(&json, "folds", report->folds);
-	assay__field_score(&json, "threshold", report->threshold_q8);
+	assay__field_q8(&json, "threshold", report->threshold_q8);
 	assay__field_double(&json, "overkill_wanted", report->overkill_wanted);
 	assay__field_double(&json, "overkill_stated", report->overkill_stated);
 	assay__field_double(&json, "overkill_low", report->overkill_low);
 	assay__field_double(&json, "overkill_high", report->overkill_high);
 	assay__field_int(&json, "parts_for_wanted", report->parts_for_wanted);
+	assay__teaching_risk(report, risk);
+	assay__field_text(&json, "risk", risk);
 	assay__json_key(&json, "calibration");
 	assay__json_array(&json);
 	for (int i = 0; i < report->parts_used; i++)

@@ -50,8 +50,10 @@ static const struct assay__command command = {
 				   "  assay inspect housing.assay --json --heatmap seen/ new/ | tee verdicts.jsonl\n"
 				   "\n"
 				   "JSON keys: file, verdict, score, threshold, p_value, regions [x, y, width, height,\n"
-				   "area_px, peak, mean, peak_x, peak_y], regions_total, width, height, reason. Nothing\n"
-				   "in them depends on the machine. In a FAULT what is not known is null.\n"
+				   "area_px, peak, mean, peak_x, peak_y, length_px, length_mm, area_mm2, zone, counts],\n"
+				   "regions_total, width, height, reason. Nothing in them depends on the machine. What\n"
+				   "is not known is null. With zones (assay teach --zones) a picture fails if a place\n"
+				   "counts, that is, exceeds what its zone tolerates, whatever the score.\n"
 				   "\n"
 				   "Exit status: 0 all PASS; 1 at least one FAIL; 2 at least one FAULT, or the recipe\n"
 				   "cannot be used; 64 usage; 70 out of memory; 74 a heat map or the output could not be\n"
@@ -90,10 +92,14 @@ struct job {
 	struct assay_error heatmap_error, internal_error;
 };
 
-static void print_place(FILE *out, const struct assay_region *region)
+static void print_place(FILE *out, const struct assay_region *region, double mm_per_px)
 {
 	fprintf(out, "%dx%d at %d,%d scores %.2f", region->box.width, region->box.height, region->box.x, region->box.y,
 			region->peak_q8 / 256.0);
+	if (mm_per_px > 0)
+		fprintf(out, ", %.2f mm long", region->length_px * mm_per_px);
+	if (region->zone)
+		fprintf(out, " (%s%s)", region->zone, region->counts ? "" : ", tolerated");
 }
 
 /* One line without its end, the caller's to free; NULL without memory. */
@@ -116,7 +122,7 @@ static char *text_line(const char *path, const struct assay_result *result)
 				fprintf(out, "; ");
 			else
 				fprintf(out, "  %d place%s: ", result->regions_total, result->regions_total > 1 ? "s" : "");
-			print_place(out, &result->regions[i]);
+			print_place(out, &result->regions[i], result->mm_per_px);
 		}
 		if (result->regions_total > result->region_count)
 			fprintf(out, "; ...");
@@ -133,12 +139,13 @@ static void write_json(struct assay__json *json, const char *path, const struct 
 					   const struct assay_result *result)
 {
 	bool judged = result->verdict != ASSAY_FAULT, read = image->pixels != NULL;
+	double mm = result->mm_per_px;
 
 	assay__json_object(json);
 	assay__field_text(json, "file", path);
 	assay__field_text(json, "verdict", assay_verdict_name(result->verdict));
 	assay__field_double(json, "score", judged ? result->score_q8 / 256.0 : NAN);
-	assay__field_score(json, "threshold", result->threshold_q8);
+	assay__field_q8(json, "threshold", result->threshold_q8);
 	assay__field_double(json, "p_value", judged ? result->p_value : NAN);
 	assay__json_key(json, "regions");
 	assay__json_array(json);
@@ -151,10 +158,15 @@ static void write_json(struct assay__json *json, const char *path, const struct 
 		assay__field_int(json, "width", region->box.width);
 		assay__field_int(json, "height", region->box.height);
 		assay__field_int(json, "area_px", region->area_px);
-		assay__field_score(json, "peak", region->peak_q8);
-		assay__field_score(json, "mean", region->mean_q8);
+		assay__field_q8(json, "peak", region->peak_q8);
+		assay__field_q8(json, "mean", region->mean_q8);
 		assay__field_int(json, "peak_x", region->peak_x_px);
 		assay__field_int(json, "peak_y", region->peak_y_px);
+		assay__field_int(json, "length_px", region->length_px);
+		assay__field_double(json, "length_mm", mm > 0 ? region->length_px * mm : NAN);
+		assay__field_double(json, "area_mm2", mm > 0 ? region->area_px * mm * mm : NAN);
+		assay__field_text(json, "zone", region->zone);
+		assay__field_bool(json, "counts", region->counts);
 		assay__json_object_end(json);
 	}
 	assay__json_array_end(json);

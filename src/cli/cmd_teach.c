@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cli/check.h"
 #include "cli/cmd.h"
 #include "cli/common.h"
 #include "cli/fields.h"
@@ -19,6 +20,7 @@ struct settings {
 	const char *output;
 	struct assay__teaching_settings teaching;
 	bool json;
+	const char *check;
 	int threads;
 };
 
@@ -31,6 +33,12 @@ static const struct assay__option options[] = {
 	 .help = "the recipe to write; a recipe of that name is replaced, any other file is not",
 	 .offset = offsetof(struct settings, output)},
 	ASSAY__TEACHING_OPTIONS(struct settings, teaching, "no"),
+	{.name = "check",
+	 .type = ASSAY__OPTION_PATH,
+	 .value = "DIR",
+	 .help = "pictures of parts with a defect: told is how many would escape, and what overkill it takes to catch all; "
+			 "the recipe is the same with and without",
+	 .offset = offsetof(struct settings, check)},
 	ASSAY__OPTION_JSON(struct settings, json, "print the report as one JSON object"),
 	ASSAY__OPTION_THREADS(struct settings, threads),
 };
@@ -46,6 +54,7 @@ static const struct assay__command command = {
 				   "  assay teach -o housing.assay good/\n"
 				   "  assay teach -o housing.assay --overkill 2% --roi 80,60,1200,900 good/ more/*.png\n"
 				   "  assay inspect housing.assay new/\n"
+				   "  assay teach -o housing.assay --check rejected/ good/\n"
 				   "\n"
 				   "The same pictures give the same recipe, in whatever order and with any number of\n"
 				   "threads; the content hash in the report tells. Pixel-identical pictures count once.\n"
@@ -96,19 +105,22 @@ static int check_output(const char *path)
 }
 
 static void print_text(const struct assay__files *files, const struct assay__teaching *teaching,
-					   const struct assay_recipe_info *info, const char *output)
+					   const struct assay_recipe_info *info, const struct assay__check *check, const char *output)
 {
 	const struct assay_teach_report *report = &teaching->report;
-	char risk[200], low[ASSAY__NUMBER_CHARS], high[ASSAY__NUMBER_CHARS];
+	char risk[200], sizes[100], light[200], low[ASSAY__NUMBER_CHARS], high[ASSAY__NUMBER_CHARS];
 
 	assay__teaching_risk(report, risk);
+	assay__scales_text(info, sizes);
+	assay__light_text(info, light);
 	assay__text_from_double(report->overkill_low * 100, 2, low);
 	assay__text_from_double(report->overkill_high * 100, 2, high);
 	printf("parts         %d offered, %d used, %d repeated, %d unreadable\n", report->parts_offered, report->parts_used,
 		   report->parts_repeated, report->parts_unreadable);
-	printf("pictures      %d x %d px, %s, judged at %d x %d px\n", info->image_width_px, info->image_height_px,
-		   info->image_channels == 1 || info->grey ? "grey" : "colour", info->working_width_px,
-		   info->working_height_px);
+	printf("pictures      %d x %d px, %s, judged at %s\n", info->image_width_px, info->image_height_px,
+		   info->image_channels == 1 || info->grey ? "grey" : "colour", sizes);
+	assay__print_defect(info);
+	printf("light         %s\n", light);
 	printf("bank          %d vectors of %d\n", report->bank_size, report->patches);
 	printf("threshold     %.2f; good parts score %.2f to %.2f, median %.2f\n", report->threshold_q8 / 256.0,
 		   report->score_min_q8 / 256.0, report->score_max_q8 / 256.0, report->score_median_q8 / 256.0);
@@ -117,6 +129,8 @@ static void print_text(const struct assay__files *files, const struct assay__tea
 	if (report->odd_part >= 0 && report->odd_part < files->count)
 		printf("odd part      %s scores highest, %.2f; look at it: if it is not good, leave it out\n",
 			   files->list[report->odd_part].path, report->score_max_q8 / 256.0);
+	if (check)
+		assay__check_print(check);
 	printf("content hash  ");
 	for (int i = 0; i < ASSAY_HASH_BYTES; i++)
 		printf("%02x", info->content_hash[i]);
@@ -124,9 +138,10 @@ static void print_text(const struct assay__files *files, const struct assay__tea
 }
 
 static int print_json(const struct assay__files *files, const struct assay__teaching *teaching,
-					  const struct assay_recipe_info *info, const char *output)
+					  const struct assay_recipe_info *info, const struct assay__check *check, const char *output)
 {
 	const struct assay_teach_report *report = &teaching->report;
+	char risk[200];
 	struct assay__json json;
 	int status;
 
@@ -150,21 +165,26 @@ static int print_json(const struct assay__files *files, const struct assay__teac
 	assay__field_int(&json, "height", info->image_height_px);
 	assay__field_int(&json, "working_width", info->working_width_px);
 	assay__field_int(&json, "working_height", info->working_height_px);
+	assay__write_scales(&json, info);
 	assay__field_int(&json, "patches", report->patches);
 	assay__field_int(&json, "bank_size", report->bank_size);
 	assay__field_int(&json, "folds", report->folds);
-	assay__field_score(&json, "threshold", report->threshold_q8);
-	assay__field_score(&json, "score_min", report->score_min_q8);
-	assay__field_score(&json, "score_median", report->score_median_q8);
-	assay__field_score(&json, "score_max", report->score_max_q8);
+	assay__field_q8(&json, "threshold", report->threshold_q8);
+	assay__field_q8(&json, "score_min", report->score_min_q8);
+	assay__field_q8(&json, "score_median", report->score_median_q8);
+	assay__field_q8(&json, "score_max", report->score_max_q8);
 	assay__field_double(&json, "overkill_wanted", report->overkill_wanted);
 	assay__field_double(&json, "overkill_stated", report->overkill_stated);
 	assay__field_double(&json, "overkill_low", report->overkill_low);
 	assay__field_double(&json, "overkill_high", report->overkill_high);
 	assay__field_int(&json, "parts_for_wanted", report->parts_for_wanted);
+	assay__teaching_risk(report, risk);
+	assay__field_text(&json, "risk", risk);
 	assay__field_text(&json, "odd_part",
 					  report->odd_part >= 0 && report->odd_part < files->count ? files->list[report->odd_part].path
 																			   : NULL);
+	if (check)
+		assay__check_json(&json, check);
 	assay__field_hex(&json, "content_hash", info->content_hash, sizeof(info->content_hash));
 	assay__field_double(&json, "seconds", teaching->seconds);
 	assay__json_object_end(&json);
@@ -177,6 +197,7 @@ static int teach(const struct settings *settings, const struct assay__setup *set
 {
 	struct assay__teaching teaching;
 	struct assay_recipe_info info;
+	struct assay__check check = {0};
 	struct assay_error error;
 	int status = assay__teaching_run(setup, &settings->teaching, files, &teaching), unreadable;
 
@@ -189,10 +210,13 @@ static int teach(const struct settings *settings, const struct assay__setup *set
 			status = ASSAY__EXIT_IO;
 	} else {
 		assay_recipe_get_info(teaching.recipe, &info);
-		if (settings->json)
-			status = print_json(files, &teaching, &info, settings->output);
-		else
-			print_text(files, &teaching, &info, settings->output);
+		if (settings->check)
+			status = assay__check_run(setup, teaching.recipe, settings->check, &check);
+		if (!status && settings->json)
+			status = print_json(files, &teaching, &info, settings->check ? &check : NULL, settings->output);
+		else if (!status)
+			print_text(files, &teaching, &info, settings->check ? &check : NULL, settings->output);
+		unreadable += check.faults;
 	}
 	assay__teaching_close(&teaching);
 	return status ? status : unreadable ? ASSAY__EXIT_FAULT : ASSAY__EXIT_PASS;

@@ -145,19 +145,18 @@ static const char *variable(const char *name)
 	return value && *value ? value : NULL;
 }
 
-/* Reads a whole regular file into *bytes. Returns 0 or the exit status after saying what is wrong. */
-static int read_network(const char *path, void **bytes, size_t *size_bytes)
+int assay__file_read(const char *what, const char *path, const char *kind, void **bytes, size_t *size_bytes)
 {
 	struct stat info;
 	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (file < 0 || fstat(file, &info) < 0) {
-		assay__say("ASSAY_NET: cannot open %s: %s", path, strerror(errno));
+		assay__say("%s: cannot open %s: %s", what, path, strerror(errno));
 		if (file >= 0)
 			close(file);
 		return ASSAY__EXIT_IO;
 	}
 	if (!S_ISREG(info.st_mode) || info.st_size < 1 || info.st_size > MAX_NETWORK_BYTES) {
-		assay__say("ASSAY_NET: %s is not a .net file: a regular file of 1 to %d bytes is expected", path,
+		assay__say("%s: %s is not %s: a regular file of 1 to %d bytes is expected", what, path, kind,
 				   MAX_NETWORK_BYTES);
 		close(file);
 		return ASSAY__EXIT_FAULT;
@@ -166,7 +165,7 @@ static int read_network(const char *path, void **bytes, size_t *size_bytes)
 	char *memory = assay__alloc(NULL, size);
 	int status = ASSAY__EXIT_PASS;
 	if (!memory) {
-		assay__say("ASSAY_NET: out of memory for the %zu bytes of %s", size, path);
+		assay__say("%s: out of memory for the %zu bytes of %s", what, size, path);
 		status = ASSAY__EXIT_INTERNAL;
 	}
 	while (status == ASSAY__EXIT_PASS && done < size) {
@@ -174,7 +173,7 @@ static int read_network(const char *path, void **bytes, size_t *size_bytes)
 		if (got > 0) {
 			done += (size_t)got;
 		} else if (got == 0 || errno != EINTR) {
-			assay__say("ASSAY_NET: cannot read %s: %s", path, got == 0 ? "it became shorter" : strerror(errno));
+			assay__say("%s: cannot read %s: %s", what, path, got == 0 ? "it became shorter" : strerror(errno));
 			status = ASSAY__EXIT_IO;
 		}
 	}
@@ -216,7 +215,7 @@ int assay__setup_open(struct assay__setup *setup, int threads)
 	if (status == ASSAY__EXIT_PASS && threads == 0)
 		status = default_threads(&setup->threads);
 	if (status == ASSAY__EXIT_PASS && network) {
-		status = read_network(network, &setup->network, &setup->env.network_size_bytes);
+		status = assay__file_read("ASSAY_NET", network, "a .net file", &setup->network, &setup->env.network_size_bytes);
 		setup->env.network = setup->network;
 	}
 	if (status == ASSAY__EXIT_PASS && assay__parallel_open(setup->threads, NULL, &setup->parallel, &error))

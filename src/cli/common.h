@@ -65,6 +65,12 @@ int assay__command_misuse(const struct assay__command *command, const char *form
 		.name = "json", .type = ASSAY__OPTION_FLAG, .help = text, .offset = offsetof(owner, member),                   \
 	}
 
+/**
+ * Reads a whole regular file; *bytes is the caller's, to be given to assay__free(NULL, ...). Returns 0, or the exit
+ * status after saying what is wrong; `what` asked for it ("--network"), `kind` says what is expected ("a .net file").
+ */
+int assay__file_read(const char *what, const char *path, const char *kind, void **bytes, size_t *size_bytes);
+
 /** The environment of one verb: variables read, network loaded, threads started. */
 struct assay__setup {
 	struct assay_env env;			   /**< for libassay; valid until close */

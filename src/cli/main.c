@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cli/cmd.h"
 #include "cli/common.h"
+#include "station/config.h"
 #include "vision/net/net.h"
 
 struct verb {
@@ -22,6 +23,12 @@ static const struct verb verbs[] = {
 	{"inspect", "judge pictures with a recipe", assay__cmd_inspect},
 	{"eval", "measure how well a data set is judged", assay__cmd_eval},
 	{"info", "tell what is in a recipe", assay__cmd_info},
+	{"import", "make a network of an ONNX model and pictures", assay__cmd_import},
+	{"run", "the station at the line: cameras in, verdicts out, nothing lost", assay__cmd_run},
+	{"user", "who may use a station's pages and API", assay__cmd_user},
+	{"verify", "audit the record of a station: chain, signatures, counts, pictures", assay__cmd_verify},
+	{"replay", "judge stored parts again and compare bit for bit", assay__cmd_replay},
+	{"export", "write a station's record as CSV, its pictures as a data set", assay__cmd_export},
 	{"bench", "measure how fast this machine is", assay__cmd_bench},
 	{"demo", "render a virtual line, teach, inspect and report; needs no hardware", assay__cmd_demo},
 };
@@ -147,6 +154,10 @@ int main(int argc, char **argv)
 		return print_version();
 	if (strcmp(name, "options-markdown") == 0)
 		return print_options_markdown();
+	if (strcmp(name, "station-markdown") == 0) {
+		assay__config_print_markdown(stdout);
+		return assay__finish_output(ASSAY__EXIT_PASS);
+	}
 	const struct verb *verb = find_verb(name);
 	if (!verb)
 		return fail_unknown(name);

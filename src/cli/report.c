@@ -273,7 +273,7 @@ int assay__report_print_json(const struct assay__report *report)
 	assay__field_double(&json, "escape", report->defects ? (double)report->escapes / report->defects : NAN);
 	assay__field_double(&json, "pixel_auroc", report->pixel_auroc);
 	assay__field_double(&json, "overkill_stated", report->info->report.overkill_stated);
-	assay__field_score(&json, "threshold", report->info->report.threshold_q8);
+	assay__field_q8(&json, "threshold", report->info->report.threshold_q8);
 	assay__field_double(&json, "teach_s", report->teach_s);
 	assay__field_double(&json, "inspect_ms_p50", report->inspect_ms_p50);
 	assay__field_double(&json, "inspect_ms_p99", report->inspect_ms_p99);

@@ -7,15 +7,18 @@
 #include <stddef.h>
 
 #include "assay/recipe.h"
+#include "base/json.h"
 #include "cli/common.h"
 #include "cli/files.h"
 
 struct assay__teaching_settings {
-	int working_px, bank_size, folds, white_level;
-	double overkill;
+	int working_px, smallest_defect_px, bank_size, folds, white_level;
+	double overkill, light_tolerance;
 	struct assay_rect_px roi;
-	const char *mask;
-	bool grey, scale;
+	const char *mask, *zones;
+	double mm_per_px;	 /**< 0: not known */
+	const char *network; /**< a name built in, or a file; NULL: ASSAY_NET, else the default */
+	bool grey, scale, exposure;
 };
 
 /** The rows of an option table for a field `member` of `owner` that is a struct assay__teaching_settings. */
@@ -33,14 +36,36 @@ struct assay__teaching_settings {
 		 .fallback = scale_fallback,                                                                                   \
 		 .help = "accept pictures of differing sizes, each scaled by its own short side",                              \
 		 .offset = offsetof(owner, member.scale)},                                                                     \
+		{.name = "smallest-defect",                                                                                    \
+		 .type = ASSAY__OPTION_PIXELS,                                                                                 \
+		 .min = 1,                                                                                                     \
+		 .max = 4096,                                                                                                  \
+		 .unit = "px",                                                                                                 \
+		 .help = "length of the smallest defect to find, in pixels of the picture; parts are then also judged at a "   \
+				 "scale where it covers 8 px, as far as the picture has them. Without it at two scales, short sides "  \
+				 "of 160 and 320 px",                                                                                  \
+		 .offset = offsetof(owner, member.smallest_defect_px)},                                                        \
 		{.name = "working-size",                                                                                       \
 		 .type = ASSAY__OPTION_PIXELS,                                                                                 \
-		 .fallback = "256",                                                                                            \
 		 .min = 64,                                                                                                    \
-		 .max = 1024,                                                                                                  \
+		 .max = 2048,                                                                                                  \
 		 .unit = "px",                                                                                                 \
-		 .help = "short side of the picture the network sees; larger finds smaller defects and takes longer",          \
+		 .help = "judge at one scale only, with this short side of the picture that the network sees",                 \
 		 .offset = offsetof(owner, member.working_px)},                                                                \
+		{.name = "exposure",                                                                                           \
+		 .type = ASSAY__OPTION_FLAG,                                                                                   \
+		 .fallback = "yes",                                                                                            \
+		 .help =                                                                                                       \
+			 "bring every picture to the mean brightness of the good parts, so that drifting light does not count",    \
+		 .offset = offsetof(owner, member.exposure)},                                                                  \
+		{.name = "light-tolerance",                                                                                    \
+		 .type = ASSAY__OPTION_PERCENT,                                                                                \
+		 .fallback = "20%",                                                                                            \
+		 .min = 0,                                                                                                     \
+		 .max = 1,                                                                                                     \
+		 .help = "how much brighter the light may become: parts with places that so much light would make plain "      \
+				 "white are taught in that light too; 0 for none, and none with --no-exposure",                        \
+		 .offset = offsetof(owner, member.light_tolerance)},                                                           \
 		{.name = "bank",                                                                                               \
 		 .type = ASSAY__OPTION_INT,                                                                                    \
 		 .fallback = "2000",                                                                                           \
@@ -64,15 +89,39 @@ struct assay__teaching_settings {
 		 .value = "FILE",                                                                                              \
 		 .help = "a picture of the same size as the parts; where it is black, nothing is judged",                      \
 		 .offset = offsetof(owner, member.mask)},                                                                      \
+		{.name = "network",                                                                                            \
+		 .type = ASSAY__OPTION_PATH,                                                                                   \
+		 .value = "base|tiny|FILE",                                                                                    \
+		 .help = "what looks at the pictures: a network built in, by name, or a .net file (assay import makes one); "  \
+				 "without it ASSAY_NET, else base. The recipe carries it",                                             \
+		 .offset = offsetof(owner, member.network)},                                                                   \
 		{.name = "grey",                                                                                               \
 		 .type = ASSAY__OPTION_FLAG,                                                                                   \
 		 .help = "judge colour pictures as grey",                                                                      \
 		 .offset = offsetof(owner, member.grey)},                                                                      \
+		{.name = "zones",                                                                                              \
+		 .type = ASSAY__OPTION_PATH,                                                                                   \
+		 .value = "FILE",                                                                                              \
+		 .help = "tolerances by place, see docs/zones.md; not together with --scale",                                  \
+		 .offset = offsetof(owner, member.zones)},                                                                     \
+		{.name = "mm-per-px",                                                                                          \
+		 .type = ASSAY__OPTION_DOUBLE,                                                                                 \
+		 .min = 0.000001,                                                                                              \
+		 .max = 1000,                                                                                                  \
+		 .unit = "mm",                                                                                                 \
+		 .help = "width of a pixel of the picture on the part; lengths and areas are then told in millimetres too",    \
+		 .offset = offsetof(owner, member.mm_per_px)},                                                                 \
 	{                                                                                                                  \
 		.name = "white-level", .type = ASSAY__OPTION_INT, .fallback = "65535", .min = 255, .max = 65535,               \
 		.help = "for 16-bit pictures: the sample that means white, such as 4095 from a 12-bit camera",                 \
 		.offset = offsetof(owner, member.white_level)                                                                  \
 	}
+
+/**
+ * Puts the network that a name or a file means into *env; *bytes, if not NULL, must be given to assay__free(NULL, ...)
+ * after everything opened with env. Returns 0, or the exit status after saying what is wrong.
+ */
+int assay__network_use(const char *network, struct assay_env *env, void **bytes);
 
 /** A part that was left out, and why. */
 struct assay__left_out {
@@ -87,6 +136,7 @@ struct assay__teaching {
 	double seconds;
 	struct assay__left_out *left_out; /**< ascending by index */
 	int left_out_count;
+	void *network; /**< bytes that the recipe borrows, or NULL */
 };
 
 /**
@@ -106,6 +156,18 @@ int assay__recipe_use(const struct assay__setup *setup, const char *path, struct
 
 /** The risk that a sample of this size supports, as a sentence without a full stop. `out` gets at most 200 bytes. */
 void assay__teaching_risk(const struct assay_teach_report *report, char out[200]);
+
+/** The sizes at which a recipe judges: "160 x 160 and 320 x 320 px". `out` gets at most 100 bytes. */
+void assay__scales_text(const struct assay_recipe_info *info, char out[100]);
+
+/** What light does to a verdict, as a sentence without a full stop. `out` gets at most 200 bytes. */
+void assay__light_text(const struct assay_recipe_info *info, char out[200]);
+
+/** What the smallest defect is worth at the finest scale; prints nothing without one. */
+void assay__print_defect(const struct assay_recipe_info *info);
+
+/** The members smallest_defect (null without one), exposure, light_tolerance, parts_brightened and scales. */
+void assay__write_scales(struct assay__json *json, const struct assay_recipe_info *info);
 
 /** The message of `error` without the "path: " it may start with. */
 const char *assay__reason(const struct assay_error *error, const char *path);

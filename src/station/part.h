@@ -76,4 +76,10 @@ struct assay__part {
 	struct assay__part_view views[ASSAY__MAX_VIEWS];
 };
 
+/** Verdict, fault and reason of a part from its views: the worst counts, FAULT over FAIL over PASS. Pure. */
+void assay__part_judge(struct assay__part *part);
+
+/** Index of the view that decides: the first of the worst verdict, the highest score against its threshold among FAIL and PASS. */
+int assay__part_worst(const struct assay__part *part);
+
 #endif

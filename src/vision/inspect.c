@@ -19,10 +19,18 @@ int assay_worker_open(const struct assay_recipe *recipe, struct assay_worker **o
 	if (!worker)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a worker");
 	worker->recipe = recipe;
-	int rc = assay__workspace_open(recipe->net, &recipe->settings.view, assay__recipe_mask(recipe), recipe->allocator,
-								   &worker->space, error);
+	int rc = assay__workspace_open(recipe->net, &recipe->settings.view, &recipe->scales, assay__recipe_mask(recipe),
+								   recipe->allocator, &worker->space, error);
 	if (rc == 0)
 		rc = assay__workspace_shape(worker->space, &recipe->shape, error);
+	if (rc == 0 && recipe->zones) {
+		const struct assay__geometry *g = &assay__workspace_finest(worker->space)->geometry;
+		worker->zone_cells = assay__alloc(recipe->allocator, (size_t)g->grid_width * (size_t)g->grid_height);
+		if (worker->zone_cells)
+			assay__zones_cells(recipe->zones, g, worker->zone_cells);
+		else
+			rc = assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the zones");
+	}
 	if (rc) {
 		assay_worker_close(worker);
 		return rc;
@@ -36,6 +44,7 @@ void assay_worker_close(struct assay_worker *worker)
 	if (!worker)
 		return;
 	assay__workspace_close(worker->space);
+	assay__free(worker->recipe->allocator, worker->zone_cells);
 	assay__free(worker->recipe->allocator, worker);
 }
 
@@ -66,6 +75,22 @@ static int admit(struct assay_worker *worker, const struct assay_image *image, s
 	return rc ? refuse(result, rc, why.message) : 0;
 }
 
+/* Without zones a region counts wherever it is, and the score alone is the verdict. */
+static void find_regions(struct assay_worker *worker, struct assay_result *result)
+{
+	const struct assay_recipe *recipe = worker->recipe;
+	struct assay__tolerance tolerance = {.cells = worker->zone_cells};
+	if (recipe->zones)
+		tolerance.zones = recipe->zones->list;
+	else if (result->verdict == ASSAY_PASS)
+		return;
+	result->region_count = assay__judge_regions(
+		assay__workspace_finest(worker->space)->judge, worker->space->map, recipe->threshold_q8, &result->map_area,
+		recipe->zones ? &tolerance : NULL, result->regions, &result->regions_total, &result->regions_counted);
+	if (recipe->zones)
+		result->verdict = result->regions_counted ? ASSAY_FAIL : ASSAY_PASS;
+}
+
 int assay_inspect(struct assay_worker *worker, const struct assay_image *image, struct assay_result *result,
 				  struct assay_error *error)
 {
@@ -74,19 +99,18 @@ int assay_inspect(struct assay_worker *worker, const struct assay_image *image, 
 	memset(result, 0, sizeof(*result));
 	result->fault.position = -1;
 	result->threshold_q8 = recipe->threshold_q8;
+	result->mm_per_px = recipe->mm_per_px;
 	int rc = admit(worker, image, result);
 	if (rc)
 		return rc == ASSAY_E_NOMEM ? assay__fail(error, ASSAY_E_NOMEM, -1, "%s", result->fault.message) : 0;
-	assay__workspace_extract(space, image, space->vectors);
-	result->score_q8 = assay__workspace_score(space, recipe->bank, space->vectors);
+	const struct assay__scale_space *finest = assay__workspace_finest(space);
+	result->score_q8 = assay__workspace_judge(space, image);
 	result->verdict = result->score_q8 > recipe->threshold_q8 ? ASSAY_FAIL : ASSAY_PASS;
 	result->p_value = assay__conformal_p(recipe->calibration_q8, recipe->part_count, result->score_q8);
 	result->map_q8 = space->map;
-	result->grid_width = space->geometry.grid_width;
-	result->grid_height = space->geometry.grid_height;
-	result->map_area = space->geometry.area;
-	if (result->verdict == ASSAY_FAIL)
-		result->region_count = assay__judge_regions(space->judge, space->map, recipe->threshold_q8, &result->map_area,
-													result->regions, &result->regions_total);
+	result->grid_width = finest->geometry.grid_width;
+	result->grid_height = finest->geometry.grid_height;
+	result->map_area = finest->geometry.area;
+	find_regions(worker, result);
 	return 0;
 }

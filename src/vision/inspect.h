@@ -8,6 +8,7 @@
 struct assay_worker {
 	const struct assay_recipe *recipe;
 	struct assay__workspace *space;
+	uint8_t *zone_cells; /**< of the recipe's zones; NULL: none */
 };
 
 #endif

@@ -4,7 +4,7 @@
 #ifndef ASSAY_SRC_VISION_JUDGE_H
 #define ASSAY_SRC_VISION_JUDGE_H
 
-#include "assay/recipe.h"
+#include "vision/zones.h"
 
 /** Work memory for one grid and mask; serves one thread at a time. */
 struct assay__judge;
@@ -29,11 +29,27 @@ uint32_t assay__root_q8(int32_t d2);
  */
 uint32_t assay__judge_map(struct assay__judge *judge, const int32_t *d2, uint32_t *map);
 
+/** Tolerances by place for judge_regions; everything borrowed. */
+struct assay__tolerance {
+	const struct assay__zone *zones;
+	const uint8_t *cells; /**< index into zones for each cell of the grid */
+};
+
+/** `threshold` in a zone: threshold * weight / 256, rounded down. */
+uint32_t assay__zone_threshold(const struct assay__zone *zone, uint32_t threshold);
+
 /**
- * 8-connected cells above threshold, largest peak first (the topmost, then leftmost peak first among equals), in pixels
- * of `area`, which the grid covers. Writes at most ASSAY_MAX_REGIONS, returns how many; *total is how many there were.
+ * 8-connected cells above the threshold (of their zone, if `tolerance` is not NULL), in pixels of `area`, which the
+ * grid covers. A region is of the zone of its cell with the largest ratio of score to threshold, and counts if its area
+ * and length reach that zone's least; without tolerance all count. Those that count come first, then by largest peak
+ * (the topmost, then leftmost peak first among equals). Writes at most ASSAY_MAX_REGIONS, returns how many; *total is
+ * how many there were, *counted how many of them count.
+ *
+ * The length is the largest distance between two corners of the region's cells (the maximum Feret diameter of the
+ * cells), rounded to pixels. Smoothing widens what is found by about two cells on each side.
  */
 int assay__judge_regions(struct assay__judge *judge, const uint32_t *map, uint32_t threshold,
-						 const struct assay_rect_px *area, struct assay_region regions[ASSAY_MAX_REGIONS], int *total);
+						 const struct assay_rect_px *area, const struct assay__tolerance *tolerance,
+						 struct assay_region regions[ASSAY_MAX_REGIONS], int *total, int *counted);
 
 #endif

@@ -4,16 +4,20 @@
 #define ASSAY_SRC_VISION_PARTS_H
 
 #include "vision/prep.h"
+#include "vision/scale.h"
 
 struct assay__part {
 	int index; /**< as offered */
 	struct assay__shape shape;
 	uint8_t hash[ASSAY_HASH_BYTES];
-	struct assay_image image; /**< kept while there is room, else no pixels */
-	int64_t first_patch;	  /**< of its vectors among all */
-	int patches;
-	uint32_t score_q8;
-	struct assay_error error; /**< of the last piece of work on it */
+	struct assay_image image;			   /**< kept while there is room, else no pixels */
+	uint32_t light_q8[ASSAY__SCALES_MOST]; /**< mean luma */
+	bool brightened;					   /**< taught in brighter light too */
+	int64_t first_patch;				   /**< of its vectors among all of a scale */
+	int patches, candidates;			   /**< its own vectors; with those in brighter light, which follow */
+	uint32_t raw_q8[ASSAY__SCALES_MOST];   /**< cross-conformal scores, in feature units */
+	uint32_t score_q8;					   /**< joined */
+	struct assay_error error;			   /**< of the last piece of work on it */
 };
 
 /** Lent work with progress; every field nullable. */

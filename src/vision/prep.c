@@ -47,7 +47,7 @@ static int to_multiple(int64_t numerator, int64_t denominator, int align)
 	return rounded < least ? least : (int)rounded;
 }
 
-int assay__prep_geometry(const struct assay__view *view, const struct assay__shape *shape, int align,
+int assay__prep_geometry(const struct assay__view *view, int working_px, const struct assay__shape *shape, int align,
 						 struct assay__geometry *out, struct assay_error *error)
 {
 	struct assay_rect_px area = view->roi;
@@ -66,13 +66,13 @@ int assay__prep_geometry(const struct assay__view *view, const struct assay__sha
 						   "%dx%d is longer than %d:1; choose a region of interest that is less long", area.width,
 						   area.height, ASSAY__ASPECT_MAX);
 	struct assay__geometry g = {.area = area};
-	g.width_px = to_multiple((int64_t)area.width * view->working_px, short_px, align);
-	g.height_px = to_multiple((int64_t)area.height * view->working_px, short_px, align);
+	g.width_px = to_multiple((int64_t)area.width * working_px, short_px, align);
+	g.height_px = to_multiple((int64_t)area.height * working_px, short_px, align);
 	if (g.width_px > ASSAY__WORKING_MAX_PX || g.height_px > ASSAY__WORKING_MAX_PX)
 		return assay__fail(error, ASSAY_E_MISMATCH, -1,
 						   "%dx%d becomes %dx%d at a working size of %d px; the long side may be %d at most: choose a "
 						   "smaller working size",
-						   area.width, area.height, g.width_px, g.height_px, view->working_px, ASSAY__WORKING_MAX_PX);
+						   area.width, area.height, g.width_px, g.height_px, working_px, ASSAY__WORKING_MAX_PX);
 	g.grid_width = g.width_px / ASSAY__CELL_PX;
 	g.grid_height = g.height_px / ASSAY__CELL_PX;
 	*out = g;

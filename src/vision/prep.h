@@ -17,7 +17,6 @@ struct assay__shape {
 
 /** How pictures are looked at. */
 struct assay__view {
-	int working_px;			  /**< short side after scaling */
 	struct assay_rect_px roi; /**< zero width: all */
 	bool grey;
 	int white_level; /**< 16-bit sample that becomes 255 */
@@ -43,7 +42,7 @@ bool assay__image_sane(const struct assay_image *image);
  * Short side working_px, long side by aspect, both rounded to the nearest multiple of align, at least 64 px.
  * Errors: MISMATCH if the region does not fit, is longer than 8:1, or would be above 4096 px.
  */
-int assay__prep_geometry(const struct assay__view *view, const struct assay__shape *shape, int align,
+int assay__prep_geometry(const struct assay__view *view, int working_px, const struct assay__shape *shape, int align,
 						 struct assay__geometry *out, struct assay_error *error);
 
 /** Plans the resampling of one shape; *out is the caller's. Errors: NOMEM. */

@@ -24,15 +24,15 @@ void assay_recipe_close(struct assay_recipe *recipe)
 	if (!recipe)
 		return;
 	const struct assay_allocator *allocator = recipe->allocator;
-	assay__bank_close(recipe->bank);
+	assay__scales_free(&recipe->scales, allocator);
 	assay__net_close(recipe->net);
 	assay__free(allocator, recipe->network_owned);
 	assay_image_free(&recipe->mask, allocator);
-	assay__free(allocator, recipe->vectors);
 	assay__free(allocator, recipe->calibration_q8);
 	for (int i = 0; recipe->parts && i < recipe->part_count; i++)
 		assay__free(allocator, recipe->parts[i].name);
 	assay__free(allocator, recipe->parts);
+	assay_zones_free(recipe->zones);
 	for (int i = 0; i < ASSAY__GOLDEN_COUNT; i++)
 		assay__free(allocator, recipe->golden[i].png);
 	assay__free(allocator, recipe);
@@ -62,15 +62,20 @@ int assay__recipe_open_net(struct assay_recipe *recipe, struct assay_error *erro
 
 int assay__recipe_ready(struct assay_recipe *recipe, struct assay_error *error)
 {
-	assert(recipe->net && recipe->vectors && recipe->part_count >= 2);
-	int rc = assay__prep_geometry(&recipe->settings.view, &recipe->shape, assay__workspace_align(&recipe->net_info),
-								  &recipe->geometry, error);
-	if (rc)
-		return rc;
-	rc = assay__bank_open(recipe->vectors, recipe->bank_count, recipe->dim, recipe->isa, recipe->allocator,
-						  &recipe->bank, error);
-	if (rc)
-		return rc;
+	assert(recipe->net && recipe->scales.count >= 1 && recipe->part_count >= 2);
+	int align = assay__workspace_align(&recipe->net_info);
+	recipe->report.bank_size = 0;
+	for (int s = 0; s < recipe->scales.count; s++) {
+		struct assay__scale *scale = &recipe->scales.at[s];
+		int rc = assay__prep_geometry(&recipe->settings.view, scale->working_px, &recipe->shape, align,
+									  &recipe->geometries[s], error);
+		if (rc == 0)
+			rc = assay__bank_open(scale->vectors, scale->bank_count, recipe->dim, recipe->isa, recipe->allocator,
+								  &scale->bank, error);
+		if (rc)
+			return rc;
+		recipe->report.bank_size += scale->bank_count;
+	}
 	recipe->calibration_q8 = assay__calloc(recipe->allocator, (size_t)recipe->part_count, sizeof(uint32_t));
 	if (!recipe->calibration_q8)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the calibration");
@@ -78,7 +83,6 @@ int assay__recipe_ready(struct assay_recipe *recipe, struct assay_error *error)
 		recipe->calibration_q8[i] = recipe->parts[i].score_q8;
 	assay__calibration_report(recipe->calibration_q8, recipe->part_count, recipe->settings.overkill,
 							  recipe->threshold_q8, &recipe->report);
-	recipe->report.bank_size = recipe->bank_count;
 	recipe->report.folds = recipe->settings.folds;
 	return 0;
 }
@@ -86,121 +90,58 @@ int assay__recipe_ready(struct assay_recipe *recipe, struct assay_error *error)
 void assay_recipe_get_info(const struct assay_recipe *recipe, struct assay_recipe_info *info)
 {
 	const struct assay__settings *s = &recipe->settings;
-	const struct assay__geometry *g = &recipe->geometry;
+	const struct assay__geometry *finest = &recipe->geometries[recipe->scales.count - 1];
 	*info = (struct assay_recipe_info){
 		.network_name = recipe->net_info.name,
 		.image_width_px = recipe->shape.width_px,
 		.image_height_px = recipe->shape.height_px,
 		.image_channels = recipe->shape.channels,
 		.image_depth_bits = recipe->shape.depth_bits,
-		.working_width_px = g->width_px,
-		.working_height_px = g->height_px,
-		.grid_width = g->grid_width,
-		.grid_height = g->grid_height,
+		.scale_count = recipe->scales.count,
+		.working_width_px = finest->width_px,
+		.working_height_px = finest->height_px,
+		.grid_width = finest->grid_width,
+		.grid_height = finest->grid_height,
 		.feature_dim = recipe->dim,
-		.roi = g->area,
+		.smallest_defect_px = s->smallest_defect_px,
+		.roi = finest->area,
 		.masked = recipe->mask.pixels != NULL,
 		.grey = s->view.grey,
 		.scale = s->scale,
+		.exposure = s->exposure,
+		.light_tolerance = s->light_tolerance,
 		.white_level = s->view.white_level,
 		.folds = s->folds,
+		.zone_count = recipe->zones ? recipe->zones->count : 0,
+		.mm_per_px = recipe->mm_per_px,
 		.calibration_q8 = recipe->calibration_q8,
 		.report = recipe->report,
-		.macs = assay__net_macs(recipe->net, g->width_px, g->height_px),
 		.workspace_bytes = recipe->workspace_bytes,
 	};
+	for (int i = 0; i < recipe->scales.count; i++) {
+		const struct assay__scale *scale = &recipe->scales.at[i];
+		const struct assay__geometry *g = &recipe->geometries[i];
+		info->scales[i] =
+			(struct assay_scale_info){g->width_px,		 g->height_px,		  g->grid_width,	g->grid_height,
+									  scale->bank_count, scale->unit.mean_q8, scale->unit.sd_q8};
+		info->macs += assay__net_macs(recipe->net, g->width_px, g->height_px);
+	}
 	memcpy(info->network_hash, recipe->net_info.hash, sizeof(info->network_hash));
 	memcpy(info->content_hash, recipe->content_hash, sizeof(info->content_hash));
 }
 
-static void put_bytes(crypto_generichash_state *state, const void *bytes, size_t size)
-{
-	uint8_t length[8];
-	for (int i = 0; i < 8; i++)
-		length[i] = (uint8_t)((uint64_t)size >> (8 * i));
-	crypto_generichash_update(state, length, sizeof(length));
-	crypto_generichash_update(state, bytes, size);
-}
-
-static void put_int(crypto_generichash_state *state, int64_t value)
-{
-	uint8_t bytes[8];
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (uint8_t)((uint64_t)value >> (8 * i));
-	crypto_generichash_update(state, bytes, sizeof(bytes));
-}
-
-static void put_double(crypto_generichash_state *state, double value)
-{
-	uint64_t bits;
-	memcpy(&bits, &value, sizeof(bits));
-	put_int(state, (int64_t)bits);
-}
-
-static void put_settings(crypto_generichash_state *state, const struct assay_recipe *recipe)
-{
-	const struct assay__settings *s = &recipe->settings;
-	put_int(state, s->view.working_px);
-	put_int(state, s->view.roi.x);
-	put_int(state, s->view.roi.y);
-	put_int(state, s->view.roi.width);
-	put_int(state, s->view.roi.height);
-	put_int(state, s->view.grey);
-	put_int(state, s->view.white_level);
-	put_int(state, s->bank_size);
-	put_int(state, s->folds);
-	put_double(state, s->overkill);
-	put_int(state, s->scale);
-	put_int(state, recipe->shape.width_px);
-	put_int(state, recipe->shape.height_px);
-	put_int(state, recipe->shape.channels);
-	put_int(state, recipe->shape.depth_bits);
-}
-
-void assay__recipe_content_hash(const struct assay_recipe *recipe, uint8_t hash[ASSAY_HASH_BYTES])
-{
-	crypto_generichash_state state;
-	uint8_t part[ASSAY_HASH_BYTES];
-	crypto_generichash_init(&state, NULL, 0, ASSAY_HASH_BYTES);
-	put_bytes(&state, "assay recipe 1", 14);
-	put_settings(&state, recipe);
-	put_bytes(&state, recipe->network, recipe->network_size_bytes);
-	put_int(&state, recipe->mask.pixels != NULL);
-	if (recipe->mask.pixels) {
-		assay_image_hash(&recipe->mask, part);
-		put_bytes(&state, part, sizeof(part));
-	}
-	put_int(&state, recipe->dim);
-	put_bytes(&state, recipe->vectors, (size_t)recipe->bank_count * (size_t)recipe->dim);
-	put_int(&state, recipe->threshold_q8);
-	put_int(&state, recipe->report.patches);
-	put_int(&state, recipe->part_count);
-	for (int i = 0; i < recipe->part_count; i++) {
-		put_bytes(&state, recipe->parts[i].hash, ASSAY_HASH_BYTES);
-		put_int(&state, recipe->parts[i].score_q8);
-	}
-	put_int(&state, ASSAY__GOLDEN_COUNT);
-	for (int i = 0; i < ASSAY__GOLDEN_COUNT; i++) {
-		put_bytes(&state, recipe->golden[i].hash, ASSAY_HASH_BYTES);
-		put_int(&state, recipe->golden[i].score_q8);
-		put_bytes(&state, recipe->golden[i].map_hash, ASSAY_HASH_BYTES);
-	}
-	crypto_generichash_final(&state, hash, ASSAY_HASH_BYTES);
-}
-
-int assay__recipe_measure(const struct assay_recipe *recipe, struct assay__workspace *space,
-						  const struct assay_image *image, uint32_t *score_q8, uint8_t map_hash[ASSAY_HASH_BYTES],
-						  struct assay_error *error)
+int assay__recipe_measure(struct assay__workspace *space, const struct assay_image *image, uint32_t *score_q8,
+						  uint8_t map_hash[ASSAY_HASH_BYTES], struct assay_error *error)
 {
 	struct assay__shape shape = assay__shape_of(image);
 	int rc = assay__workspace_shape(space, &shape, error);
 	if (rc)
 		return rc;
-	assay__workspace_extract(space, image, space->vectors);
-	*score_q8 = assay__workspace_score(space, recipe->bank, space->vectors);
+	*score_q8 = assay__workspace_judge(space, image);
 	crypto_generichash_state state;
 	crypto_generichash_init(&state, NULL, 0, ASSAY_HASH_BYTES);
-	for (int i = 0; i < space->geometry.grid_width * space->geometry.grid_height; i++) {
+	const struct assay__geometry *finest = &assay__workspace_finest(space)->geometry;
+	for (int i = 0; i < finest->grid_width * finest->grid_height; i++) {
 		uint8_t bytes[4] = {(uint8_t)space->map[i], (uint8_t)(space->map[i] >> 8), (uint8_t)(space->map[i] >> 16),
 							(uint8_t)(space->map[i] >> 24)};
 		crypto_generichash_update(&state, bytes, sizeof(bytes));
@@ -226,7 +167,7 @@ static int check_one(const struct assay_recipe *recipe, struct assay__workspace 
 		(!recipe->settings.scale && !assay__shape_equal(&shape, &recipe->shape)))
 		rc = assay__fail(error, ASSAY_E_FORMAT, -1, "a golden picture is damaged or was exchanged");
 	else
-		rc = assay__recipe_measure(recipe, space, &image, &score_q8, map_hash, error);
+		rc = assay__recipe_measure(space, &image, &score_q8, map_hash, error);
 	assay_image_free(&image, recipe->allocator);
 	if (rc)
 		return rc == ASSAY_E_NOMEM ? rc : ASSAY_E_FORMAT;
@@ -241,8 +182,8 @@ static int check_one(const struct assay_recipe *recipe, struct assay__workspace 
 int assay__recipe_check_golden(struct assay_recipe *recipe, struct assay_error *error)
 {
 	struct assay__workspace *space = NULL;
-	int rc = assay__workspace_open(recipe->net, &recipe->settings.view, assay__recipe_mask(recipe), recipe->allocator,
-								   &space, error);
+	int rc = assay__workspace_open(recipe->net, &recipe->settings.view, &recipe->scales, assay__recipe_mask(recipe),
+								   recipe->allocator, &space, error);
 	for (int i = 0; rc == 0 && i < ASSAY__GOLDEN_COUNT; i++)
 		rc = check_one(recipe, space, &recipe->golden[i], error);
 	if (rc == 0)

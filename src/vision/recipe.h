@@ -4,12 +4,10 @@
 #define ASSAY_SRC_VISION_RECIPE_H
 
 #include "vision/workspace.h"
+#include "vision/zones.h"
 
 #define ASSAY__GOLDEN_COUNT 2
 
-#define ASSAY__WORKING_DEFAULT_PX 256
-#define ASSAY__WORKING_LEAST_PX 64
-#define ASSAY__WORKING_MOST_PX 1024
 #define ASSAY__BANK_DEFAULT 2000
 #define ASSAY__BANK_LEAST 16
 #define ASSAY__BANK_MOST 16384
@@ -18,15 +16,20 @@
 #define ASSAY__FOLDS_MOST 20
 #define ASSAY__OVERKILL_DEFAULT 0.005
 #define ASSAY__OVERKILL_MOST 0.2
+#define ASSAY__LIGHT_TOLERANCE_DEFAULT 0.2
 #define ASSAY__WHITE_LEAST 255
 #define ASSAY__WHITE_MOST 65535
 
 /** What the person chose, defaults filled in. */
 struct assay__settings {
 	struct assay__view view;
-	int bank_size; /**< wanted */
+	int working_px;			/**< of the only scale; 0: several */
+	int smallest_defect_px; /**< 0: none given */
+	int bank_size;			/**< wanted at each scale */
 	int folds;
 	double overkill;
+	double light_tolerance; /**< 0: no part is taught in brighter light */
+	bool exposure;			/**< pictures are brought to the light of the good parts */
 	bool scale;
 };
 
@@ -55,11 +58,13 @@ struct assay_recipe {
 	size_t network_size_bytes;
 	void *network_owned;	 /**< NULL if borrowed or built in */
 	struct assay_image mask; /**< 8-bit grey, 0 or 255; no pixels: none */
-	int bank_count, dim;
-	int8_t *vectors; /**< in the order the bank chose them */
+	int dim;
+	struct assay__scales scales;
 	int part_count;
 	struct assay__taught *parts; /**< by score, equal scores by hash */
 	uint32_t threshold_q8;
+	struct assay_zones *zones; /**< painted; NULL: none */
+	double mm_per_px;		   /**< 0: not known */
 	struct assay__golden golden[ASSAY__GOLDEN_COUNT];
 
 	/* made by assay__recipe_ready from the above, and the report completed */
@@ -67,9 +72,8 @@ struct assay_recipe {
 	uint8_t content_hash[ASSAY_HASH_BYTES];
 	struct assay__net *net;
 	struct assay__net_info net_info;
-	struct assay__bank *bank;
 	uint32_t *calibration_q8;
-	struct assay__geometry geometry;
+	struct assay__geometry geometries[ASSAY__SCALES_MOST];
 	size_t workspace_bytes;
 };
 
@@ -79,20 +83,19 @@ struct assay_recipe *assay__recipe_new(const struct assay_env *env);
 /** Opens recipe->net from recipe->network and fills dim. Errors: as assay__net_open. */
 int assay__recipe_open_net(struct assay_recipe *recipe, struct assay_error *error);
 
-/** Opens the bank and fills everything else that follows from what was taught; the net is open. Errors: NOMEM,
+/** Opens the banks and fills everything else that follows from what was taught; the net is open. Errors: NOMEM,
  * MISMATCH. */
 int assay__recipe_ready(struct assay_recipe *recipe, struct assay_error *error);
 
 /**
- * BLAKE2b-256 over everything that decides a verdict and what it was taught from, in one fixed order, little endian,
- * every array with its length before it. Times, names of files and counts of what was left out are not in it.
+ * BLAKE2b-256 over everything that decides a verdict and what it was taught from, block by block in one fixed order,
+ * little endian, every array with its length before it. Times, names of files and counts of what was left out are not in it.
  */
 void assay__recipe_content_hash(const struct assay_recipe *recipe, uint8_t hash[ASSAY_HASH_BYTES]);
 
-/** Score and map hash of a picture; the workspace is of this recipe. Errors: MISMATCH, NOMEM. */
-int assay__recipe_measure(const struct assay_recipe *recipe, struct assay__workspace *space,
-						  const struct assay_image *image, uint32_t *score_q8, uint8_t map_hash[ASSAY_HASH_BYTES],
-						  struct assay_error *error);
+/** Score and map hash of a picture; the workspace is of a recipe that is ready. Errors: MISMATCH, NOMEM. */
+int assay__recipe_measure(struct assay__workspace *space, const struct assay_image *image, uint32_t *score_q8,
+						  uint8_t map_hash[ASSAY_HASH_BYTES], struct assay_error *error);
 
 /**
  * Judges the golden pictures again, and learns workspace_bytes on the way.

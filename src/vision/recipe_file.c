@@ -13,11 +13,17 @@
 const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES] = {
 	"CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
 	"CREATE TABLE network(id INTEGER PRIMARY KEY, name TEXT, hash BLOB, bytes BLOB)",
+	"CREATE TABLE scale(id INTEGER PRIMARY KEY, working_px INTEGER, light_q8 INTEGER, mean_q8 INTEGER, sd_q8 INTEGER)",
 	"CREATE TABLE bank(id INTEGER PRIMARY KEY, count INTEGER, dim INTEGER, vectors BLOB)",
 	"CREATE TABLE calibration(rank INTEGER PRIMARY KEY, part_hash BLOB, score_q8 INTEGER)",
 	"CREATE TABLE parts(hash BLOB PRIMARY KEY, name TEXT) WITHOUT ROWID",
 	"CREATE TABLE golden(id INTEGER PRIMARY KEY, hash BLOB, score_q8 INTEGER, map_hash BLOB, png BLOB)",
 	"CREATE TABLE mask(id INTEGER PRIMARY KEY, png BLOB)",
+	/* in recipes that need them */
+	("CREATE TABLE zones(number INTEGER PRIMARY KEY, name TEXT, weight_q8 INTEGER, least_area_px INTEGER, "
+	 "least_length_px INTEGER)"),
+	"CREATE TABLE painted(id INTEGER PRIMARY KEY, png BLOB)",
+	"CREATE TABLE pixel(id INTEGER PRIMARY KEY, mm REAL)",
 };
 
 #define AT(field) offsetof(struct assay_recipe, field)
@@ -25,13 +31,16 @@ const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES] = {
 const struct assay__recipe_field assay__recipe_fields[ASSAY__RECIPE_FIELDS] = {
 	{"bank_wanted", ASSAY__FIELD_INT, AT(settings.bank_size), ASSAY__BANK_LEAST, ASSAY__BANK_MOST},
 	{"depth_bits", ASSAY__FIELD_INT, AT(shape.depth_bits), 8, 16},
+	{"exposure", ASSAY__FIELD_BOOL, AT(settings.exposure), 0, 1},
 	{"folds", ASSAY__FIELD_INT, AT(settings.folds), ASSAY__FOLDS_LEAST, ASSAY__FOLDS_MOST},
 	{"grey", ASSAY__FIELD_BOOL, AT(settings.view.grey), 0, 1},
 	{"image_channels", ASSAY__FIELD_INT, AT(shape.channels), 1, 3},
 	{"image_height_px", ASSAY__FIELD_INT, AT(shape.height_px), 1, SIDE},
 	{"image_width_px", ASSAY__FIELD_INT, AT(shape.width_px), 1, SIDE},
+	{"light_tolerance", ASSAY__FIELD_DOUBLE, AT(settings.light_tolerance), 0, 0},
 	{"odd_part", ASSAY__FIELD_INT, AT(report.odd_part), 0, INT32_MAX},
 	{"overkill_wanted", ASSAY__FIELD_DOUBLE, AT(settings.overkill), 0, 0},
+	{"parts_brightened", ASSAY__FIELD_INT, AT(report.parts_brightened), 0, INT32_MAX},
 	{"parts_offered", ASSAY__FIELD_INT, AT(report.parts_offered), 2, INT32_MAX},
 	{"parts_repeated", ASSAY__FIELD_INT, AT(report.parts_repeated), 0, INT32_MAX},
 	{"parts_unreadable", ASSAY__FIELD_INT, AT(report.parts_unreadable), 0, INT32_MAX},
@@ -41,9 +50,10 @@ const struct assay__recipe_field assay__recipe_fields[ASSAY__RECIPE_FIELDS] = {
 	{"roi_x_px", ASSAY__FIELD_INT, AT(settings.view.roi.x), 0, SIDE},
 	{"roi_y_px", ASSAY__FIELD_INT, AT(settings.view.roi.y), 0, SIDE},
 	{"scale", ASSAY__FIELD_BOOL, AT(settings.scale), 0, 1},
+	{"smallest_defect_px", ASSAY__FIELD_INT, AT(settings.smallest_defect_px), 0, ASSAY__DEFECT_MOST_PX},
 	{"threshold_q8", ASSAY__FIELD_UINT32, AT(threshold_q8), 0, UINT32_MAX},
 	{"white_level", ASSAY__FIELD_INT, AT(settings.view.white_level), ASSAY__WHITE_LEAST, ASSAY__WHITE_MOST},
-	{"working_px", ASSAY__FIELD_INT, AT(settings.view.working_px), ASSAY__WORKING_LEAST_PX, ASSAY__WORKING_MOST_PX},
+	{"working_px", ASSAY__FIELD_INT, AT(settings.working_px), 0, ASSAY__WORKING_MOST_PX},
 };
 
 char *assay__recipe_sqlite_path(const char *path, const char *suffix)
@@ -68,11 +78,18 @@ int assay__recipe_harden(sqlite3 *db)
 	return rc;
 }
 
+/* As PNG; NULL: none. */
+struct pictures {
+	uint8_t *mask, *painted;
+	size_t mask_size, painted_size;
+};
+
 /* A file being written: errors stick, so that a row is a few lines without a check on each. */
 struct writer {
 	sqlite3 *db;
 	sqlite3_stmt *row;
 	int rc, column;
+	struct pictures pictures;
 };
 
 static void run_sql(struct writer *w, const char *sql)
@@ -172,18 +189,37 @@ static void write_parts(struct writer *w, const struct assay_recipe *recipe)
 	}
 }
 
-static void write_rest(struct writer *w, const struct assay_recipe *recipe, const uint8_t *mask, size_t mask_size)
+static void write_network(struct writer *w, const struct assay_recipe *recipe)
 {
 	begin_row(w, "INSERT INTO network VALUES(1, ?, ?, ?)");
 	put_text(w, recipe->net_info.name);
 	put_blob(w, recipe->net_info.hash, ASSAY_HASH_BYTES);
 	put_blob(w, recipe->network, recipe->network_size_bytes);
 	end_row(w);
-	begin_row(w, "INSERT INTO bank VALUES(1, ?, ?, ?)");
-	put_int(w, recipe->bank_count);
-	put_int(w, recipe->dim);
-	put_blob(w, recipe->vectors, (size_t)recipe->bank_count * (size_t)recipe->dim);
-	end_row(w);
+}
+
+static void write_scales(struct writer *w, const struct assay_recipe *recipe)
+{
+	for (int i = 0; i < recipe->scales.count; i++) {
+		const struct assay__scale *scale = &recipe->scales.at[i];
+		begin_row(w, "INSERT INTO scale VALUES(?, ?, ?, ?, ?)");
+		put_int(w, i + 1);
+		put_int(w, scale->working_px);
+		put_int(w, scale->light_q8);
+		put_int(w, scale->unit.mean_q8);
+		put_int(w, scale->unit.sd_q8);
+		end_row(w);
+		begin_row(w, "INSERT INTO bank VALUES(?, ?, ?, ?)");
+		put_int(w, i + 1);
+		put_int(w, scale->bank_count);
+		put_int(w, recipe->dim);
+		put_blob(w, scale->vectors, (size_t)scale->bank_count * (size_t)recipe->dim);
+		end_row(w);
+	}
+}
+
+static void write_golden(struct writer *w, const struct assay_recipe *recipe)
+{
 	for (int i = 0; i < ASSAY__GOLDEN_COUNT; i++) {
 		begin_row(w, "INSERT INTO golden VALUES(?, ?, ?, ?, ?)");
 		put_int(w, i + 1);
@@ -193,15 +229,54 @@ static void write_rest(struct writer *w, const struct assay_recipe *recipe, cons
 		put_blob(w, recipe->golden[i].png, recipe->golden[i].png_size);
 		end_row(w);
 	}
-	if (mask) {
-		begin_row(w, "INSERT INTO mask VALUES(1, ?)");
-		put_blob(w, mask, mask_size);
-		end_row(w);
-	}
 }
 
-static void write_all(struct writer *w, const struct assay_recipe *recipe, const uint8_t *mask, size_t mask_size)
+static void write_mask(struct writer *w, const struct assay_recipe *recipe)
 {
+	(void)recipe;
+	if (!w->pictures.mask)
+		return;
+	begin_row(w, "INSERT INTO mask VALUES(1, ?)");
+	put_blob(w, w->pictures.mask, w->pictures.mask_size);
+	end_row(w);
+}
+
+static void write_zones(struct writer *w, const struct assay_recipe *recipe)
+{
+	if (!recipe->zones)
+		return;
+	run_sql(w, assay__recipe_tables[ASSAY__TABLE_ZONES]);
+	run_sql(w, assay__recipe_tables[ASSAY__TABLE_PAINTED]);
+	for (int i = 0; i < recipe->zones->count; i++) {
+		const struct assay__zone *zone = &recipe->zones->list[i];
+		begin_row(w, "INSERT INTO zones VALUES(?, ?, ?, ?, ?)");
+		put_int(w, zone->number);
+		put_text(w, zone->name);
+		put_int(w, zone->weight_q8);
+		put_int(w, zone->least_area_px);
+		put_int(w, zone->least_length_px);
+		end_row(w);
+	}
+	begin_row(w, "INSERT INTO painted VALUES(1, ?)");
+	put_blob(w, w->pictures.painted, w->pictures.painted_size);
+	end_row(w);
+}
+
+static void write_pixel(struct writer *w, const struct assay_recipe *recipe)
+{
+	if (!(recipe->mm_per_px > 0))
+		return;
+	run_sql(w, assay__recipe_tables[ASSAY__TABLE_PIXEL]);
+	begin_row(w, "INSERT INTO pixel VALUES(1, ?)");
+	put_double(w, recipe->mm_per_px);
+	end_row(w);
+}
+
+static void write_all(struct writer *w, const struct assay_recipe *recipe)
+{
+	static void (*const blocks[])(struct writer *, const struct assay_recipe *) = {
+		write_meta, write_network, write_scales, write_golden, write_mask, write_zones, write_pixel, write_parts,
+	};
 	char sql[128];
 	/* the file is new and renamed when whole: no journal on disk, and it is synced once, at the end */
 	run_sql(w, "PRAGMA journal_mode = MEMORY");
@@ -211,23 +286,22 @@ static void write_all(struct writer *w, const struct assay_recipe *recipe, const
 	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", ASSAY__RECIPE_VERSION);
 	run_sql(w, sql);
 	run_sql(w, "BEGIN EXCLUSIVE");
-	for (int i = 0; i < ASSAY__RECIPE_TABLES; i++)
+	for (int i = 0; i < ASSAY__RECIPE_TABLES_ALWAYS; i++)
 		run_sql(w, assay__recipe_tables[i]);
-	write_meta(w, recipe);
-	write_rest(w, recipe, mask, mask_size);
-	write_parts(w, recipe);
+	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++)
+		blocks[i](w, recipe);
 	run_sql(w, "COMMIT");
 }
 
-static int write_database(const struct assay_recipe *recipe, const char *path, const uint8_t *mask, size_t mask_size,
+static int write_database(const struct assay_recipe *recipe, const char *path, const struct pictures *pictures,
 						  struct assay_error *error)
 {
-	struct writer w = {0};
+	struct writer w = {.pictures = *pictures};
 	char why[200] = "";
 	w.rc = sqlite3_open_v2(path, &w.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
 	if (w.rc == SQLITE_OK)
 		w.rc = assay__recipe_harden(w.db);
-	write_all(&w, recipe, mask, mask_size);
+	write_all(&w, recipe);
 	if (w.rc != SQLITE_OK) {
 		int system = w.db ? sqlite3_system_errno(w.db) : 0;
 		snprintf(why, sizeof(why), "%s%s%s", w.db ? sqlite3_errmsg(w.db) : sqlite3_errstr(w.rc), system ? ": " : "",
@@ -270,22 +344,25 @@ static int publish(const char *temporary, const char *path, struct assay_error *
 
 int assay_recipe_save(const struct assay_recipe *recipe, const char *path, struct assay_error *error)
 {
-	uint8_t *mask = NULL;
-	size_t mask_size = 0;
+	struct pictures pictures = {0};
 	char *target = assay__recipe_sqlite_path(path, ""), *temporary = assay__recipe_sqlite_path(path, ".new");
 	int rc = target && temporary ? 0 : assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a path");
 	if (rc == 0 && recipe->mask.pixels)
-		rc = assay_image_encode_png(&recipe->mask, recipe->allocator, &mask, &mask_size, error);
+		rc = assay_image_encode_png(&recipe->mask, recipe->allocator, &pictures.mask, &pictures.mask_size, error);
+	if (rc == 0 && recipe->zones)
+		rc = assay_image_encode_png(&recipe->zones->painted, recipe->allocator, &pictures.painted,
+									&pictures.painted_size, error);
 	if (rc == 0 && unlink(temporary) && errno != ENOENT)
 		rc = assay__fail(error, ASSAY_E_IO, -1, "cannot replace %s: %s", temporary, strerror(errno));
 	if (rc == 0) {
-		rc = write_database(recipe, temporary, mask, mask_size, error);
+		rc = write_database(recipe, temporary, &pictures, error);
 		if (rc == 0)
 			rc = publish(temporary, target, error);
 		if (rc)
 			unlink(temporary);
 	}
-	assay__free(recipe->allocator, mask);
+	assay__free(recipe->allocator, pictures.mask);
+	assay__free(recipe->allocator, pictures.painted);
 	free(target);
 	free(temporary);
 	return rc;

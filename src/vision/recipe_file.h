@@ -8,14 +8,20 @@
 #include "vision/recipe.h"
 
 #define ASSAY__RECIPE_APPLICATION_ID 0x41535259 /* "ASRY" */
-#define ASSAY__RECIPE_VERSION 1
+#define ASSAY__RECIPE_VERSION 2
 #define ASSAY__RECIPE_MOST_PARTS 1000000
 #define ASSAY__RECIPE_MOST_BLOB_BYTES (512 << 20)
 #define ASSAY__RECIPE_MOST_NETWORK_BYTES (64 << 20)
 #define ASSAY__RECIPE_MOST_NAME_BYTES 255
 
-/** The tables, in the order they are made; exactly these statements stand in sqlite_schema. */
-#define ASSAY__RECIPE_TABLES 7
+/** The tables, in the order they are made; exactly these statements stand in sqlite_schema, optional ones if needed. */
+enum {
+	ASSAY__RECIPE_TABLES_ALWAYS = 8,
+	ASSAY__TABLE_ZONES = ASSAY__RECIPE_TABLES_ALWAYS,
+	ASSAY__TABLE_PAINTED,
+	ASSAY__TABLE_PIXEL,
+	ASSAY__RECIPE_TABLES
+};
 extern const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES];
 
 /** Numbers kept in the table meta, and where they are in struct assay_recipe. */
@@ -26,7 +32,7 @@ struct assay__recipe_field {
 	size_t offset;
 	int64_t least, most; /* of whole numbers */
 };
-#define ASSAY__RECIPE_FIELDS 21
+#define ASSAY__RECIPE_FIELDS 25
 extern const struct assay__recipe_field assay__recipe_fields[ASSAY__RECIPE_FIELDS];
 
 /** The key in meta that holds the content hash. */

@@ -15,6 +15,7 @@ struct reader {
 	const char *path;
 	sqlite3 *db;
 	struct assay_recipe *recipe;
+	unsigned tables; /* bit t: it has table t */
 	uint8_t content_hash[ASSAY_HASH_BYTES], network_hash[ASSAY_HASH_BYTES];
 	struct assay_error *error;
 };
@@ -60,8 +61,13 @@ static int check_header(struct reader *r, const char *path)
 		return assay__fail(r->error, ASSAY_E_UNSUPPORTED, -1,
 						   "%s: recipe of version %u; this assay reads version %d, a newer one is needed", r->path,
 						   version, ASSAY__RECIPE_VERSION);
-	if (version != ASSAY__RECIPE_VERSION)
+	if (version == 0)
 		return damaged(r, "it has no version");
+	if (version != ASSAY__RECIPE_VERSION)
+		return assay__fail(
+			r->error, ASSAY_E_UNSUPPORTED, -1,
+			"%s: recipe of version %u, made by an older assay; this one reads version %d: teach it again", r->path,
+			version, ASSAY__RECIPE_VERSION);
 	if (head[18] != 1 || head[19] != 1)
 		return damaged(r, "it was changed by another program (write-ahead log)");
 	return 0;
@@ -90,7 +96,9 @@ static int check_schema(struct reader *r)
 	if (rc == 0 && step != SQLITE_DONE)
 		rc = database_failed(r, "the list of tables");
 	sqlite3_finalize(row);
-	if (rc == 0 && seen != (1u << ASSAY__RECIPE_TABLES) - 1)
+	const unsigned always = (1u << ASSAY__RECIPE_TABLES_ALWAYS) - 1;
+	r->tables = seen;
+	if (rc == 0 && (seen & always) != always)
 		rc = damaged(r, "a table is missing");
 	return rc;
 }
@@ -196,6 +204,10 @@ static int read_meta(struct reader *r)
 	const struct assay__settings *s = &r->recipe->settings;
 	if (rc == 0 && !(s->overkill > 0 && s->overkill <= ASSAY__OVERKILL_MOST))
 		rc = damaged(r, "overkill_wanted is out of range");
+	if (rc == 0 && !(s->light_tolerance >= 0 && s->light_tolerance <= 1 && (s->exposure || s->light_tolerance == 0)))
+		rc = damaged(r, "light_tolerance is out of range");
+	if (rc == 0 && s->working_px && s->working_px < ASSAY__WORKING_LEAST_PX)
+		rc = damaged(r, "working_px is out of range");
 	if (rc == 0 && (r->recipe->shape.channels == 2 || r->recipe->shape.depth_bits % 8 != 0))
 		rc = damaged(r, "channels or depth of the pictures");
 	return rc;
@@ -227,28 +239,74 @@ static int read_network(struct reader *r)
 	return rc;
 }
 
-static int read_bank(struct reader *r)
+/* The bank of the scale with this number, from the row of the join. */
+static int read_bank(struct reader *r, sqlite3_stmt *row, struct assay__scale *scale)
 {
 	struct assay_recipe *recipe = r->recipe;
-	sqlite3_stmt *row = NULL;
 	int64_t count = 0, dim = 0;
 	void *vectors = NULL;
 	size_t size = 0;
-	int rc = single_row(r, "SELECT count, dim, vectors FROM bank WHERE id = 1", "the bank is missing", &row);
-	if (rc == 0 &&
-		(!get_int(row, 0, 1, recipe->settings.bank_size, &count) || !get_int(row, 1, 1, ASSAY__BANK_MAX_DIM, &dim)))
-		rc = damaged(r, "the size of the bank");
-	if (rc == 0)
-		rc = get_blob(r, row, 2, count * dim, "the vectors of the bank", &vectors, &size);
-	sqlite3_finalize(row);
-	recipe->vectors = vectors;
+	if (!get_int(row, 5, 1, recipe->settings.bank_size, &count) || !get_int(row, 6, 1, ASSAY__BANK_MAX_DIM, &dim) ||
+		(recipe->dim && dim != recipe->dim))
+		return damaged(r, "the size of a bank");
+	int rc = get_blob(r, row, 7, count * dim, "the vectors of a bank", &vectors, &size);
+	scale->vectors = vectors;
 	if (rc == 0 && size != (size_t)(count * dim))
-		rc = damaged(r, "the vectors of the bank");
+		rc = damaged(r, "the vectors of a bank");
 	for (size_t i = 0; rc == 0 && i < size; i++)
-		if (recipe->vectors[i] == -128)
-			rc = damaged(r, "a vector of the bank");
-	recipe->bank_count = (int)count;
+		if (scale->vectors[i] == -128)
+			rc = damaged(r, "a vector of a bank");
+	scale->bank_count = (int)count;
 	recipe->dim = (int)dim;
+	return rc;
+}
+
+static int read_scale(struct reader *r, sqlite3_stmt *row, int at)
+{
+	struct assay__scales *scales = &r->recipe->scales;
+	if (at >= ASSAY__SCALES_MOST)
+		return damaged(r, "it has too many scales");
+	struct assay__scale *scale = &scales->at[at];
+	int64_t id = 0, working = 0, light = 0, mean = 0, sd = 0;
+	int64_t least = at ? scales->at[at - 1].working_px + 1 : ASSAY__WORKING_LEAST_PX;
+	if (!get_int(row, 0, at + 1, at + 1, &id) || !get_int(row, 1, least, ASSAY__WORKING_MOST_PX, &working) ||
+		!get_int(row, 2, 0, 255 * 256, &light) || !get_int(row, 3, 0, UINT32_MAX, &mean) ||
+		!get_int(row, 4, 1, UINT32_MAX, &sd))
+		return damaged(r, "a scale is out of range");
+	scale->working_px = (int)working;
+	scale->light_q8 = (uint32_t)light;
+	scale->unit = (struct assay__unit){(uint32_t)mean, (uint32_t)sd};
+	scales->count = at + 1;
+	if (!assay__unit_sane(&scale->unit) || (light && !r->recipe->settings.exposure))
+		return damaged(r, "a scale is out of range");
+	return read_bank(r, row, scale);
+}
+
+static int read_scales(struct reader *r)
+{
+	const struct assay_recipe *recipe = r->recipe;
+	sqlite3_stmt *row = NULL;
+	int at = 0, step = SQLITE_DONE;
+	int64_t banks = 0;
+	int rc = single_row(r, "SELECT count(*) FROM bank", "the banks", &row);
+	if (rc == 0 && !get_int(row, 0, 1, ASSAY__SCALES_MOST, &banks))
+		rc = damaged(r, "the number of banks");
+	sqlite3_finalize(row);
+	if (rc)
+		return rc;
+	row = NULL;
+	rc = prepare(r,
+				 "SELECT scale.id, working_px, light_q8, mean_q8, sd_q8, count, dim, vectors FROM scale "
+				 "LEFT JOIN bank ON bank.id = scale.id ORDER BY scale.id",
+				 &row);
+	while (rc == 0 && (step = sqlite3_step(row)) == SQLITE_ROW)
+		rc = read_scale(r, row, at++);
+	if (rc == 0 && step != SQLITE_DONE)
+		rc = database_failed(r, "the scales");
+	sqlite3_finalize(row);
+	if (rc == 0 && (at != banks || (recipe->settings.working_px &&
+									(at != 1 || recipe->scales.at[0].working_px != recipe->settings.working_px))))
+		rc = damaged(r, "the number of scales");
 	return rc;
 }
 
@@ -376,13 +434,103 @@ static int read_mask(struct reader *r)
 	return check_mask(r);
 }
 
+static bool has_table(const struct reader *r, int table)
+{
+	return r->tables >> table & 1;
+}
+
+static int read_zone(struct reader *r, sqlite3_stmt *row, struct assay_zones *zones, int at)
+{
+	struct assay__zone *zone = &zones->list[at];
+	int64_t number = 0, weight = 0, area = 0, length = 0;
+	int least = at ? zone[-1].number + 1 : 0;
+	const char *name = sqlite3_column_type(row, 1) == SQLITE_TEXT ? (const char *)sqlite3_column_text(row, 1) : NULL;
+	if (!name || sqlite3_column_bytes(row, 1) >= ASSAY__ZONE_NAME_BYTES ||
+		!get_int(row, 0, least, at ? ASSAY__ZONE_NUMBER_MOST : 0, &number) ||
+		!get_int(row, 2, ASSAY__ZONE_WEIGHT_LEAST_Q8, ASSAY__ZONE_WEIGHT_MOST_Q8, &weight) ||
+		!get_int(row, 3, 0, ASSAY__ZONE_SIZE_MOST_PX, &area) || !get_int(row, 4, 0, ASSAY__ZONE_SIZE_MOST_PX, &length))
+		return damaged(r, "a zone");
+	*zone = (struct assay__zone){(int)number, "", (uint32_t)weight, (int)area, (int)length};
+	memcpy(zone->name, name, strlen(name) + 1);
+	zones->count = at + 1;
+	return 0;
+}
+
+/* The painted zones must be as teach makes them: the picture's size, and every grey value a zone. */
+static int check_painted(struct reader *r)
+{
+	const struct assay_recipe *recipe = r->recipe;
+	const struct assay_image *painted = &recipe->zones->painted;
+	if (painted->width_px != recipe->shape.width_px || painted->height_px != recipe->shape.height_px ||
+		painted->channels != 1 || painted->depth_bits != 8 || recipe->settings.scale)
+		return damaged(r, "the zones do not belong to the pictures");
+	for (int y = 0; y < painted->height_px; y++)
+		for (int x = 0; x < painted->width_px; x++)
+			if (assay__zones_find(recipe->zones, painted->pixels[(size_t)y * painted->stride_bytes + (size_t)x]) < 0)
+				return damaged(r, "a painted zone is not in the list");
+	return 0;
+}
+
+static int read_zones(struct reader *r)
+{
+	struct assay_recipe *recipe = r->recipe;
+	sqlite3_stmt *row = NULL;
+	void *png = NULL;
+	size_t size = 0;
+	int at = 0, step = SQLITE_DONE;
+	if (!has_table(r, ASSAY__TABLE_ZONES) && !has_table(r, ASSAY__TABLE_PAINTED))
+		return 0;
+	if (!has_table(r, ASSAY__TABLE_ZONES) || !has_table(r, ASSAY__TABLE_PAINTED))
+		return damaged(r, "the zones");
+	recipe->zones = assay__zones_new(recipe->allocator);
+	if (!recipe->zones)
+		return assay__fail(r->error, ASSAY_E_NOMEM, -1, "%s: no memory for the zones", r->path);
+	int rc =
+		prepare(r, "SELECT number, name, weight_q8, least_area_px, least_length_px FROM zones ORDER BY number", &row);
+	while (rc == 0 && (step = sqlite3_step(row)) == SQLITE_ROW)
+		rc = at < ASSAY__ZONES_MOST ? read_zone(r, row, recipe->zones, at++) : damaged(r, "the number of zones");
+	if (rc == 0 && step != SQLITE_DONE)
+		rc = database_failed(r, "the zones");
+	sqlite3_finalize(row);
+	if (rc == 0 && at == 0)
+		rc = damaged(r, "the zones");
+	row = NULL;
+	if (rc == 0)
+		rc = single_row(r, "SELECT png FROM painted WHERE id = 1", "the painted zones are missing", &row);
+	if (rc == 0)
+		rc = get_blob(r, row, 0, ASSAY__RECIPE_MOST_BLOB_BYTES, "the painted zones", &png, &size);
+	sqlite3_finalize(row);
+	if (rc == 0 && (rc = assay_image_decode(png, size, recipe->allocator, &recipe->zones->painted, r->error)) != 0 &&
+		rc != ASSAY_E_NOMEM)
+		rc = damaged(r, "the painted zones");
+	assay__free(recipe->allocator, png);
+	return rc ? rc : check_painted(r);
+}
+
+static int read_pixel(struct reader *r)
+{
+	sqlite3_stmt *row = NULL;
+	if (!has_table(r, ASSAY__TABLE_PIXEL))
+		return 0;
+	int rc = single_row(r, "SELECT mm FROM pixel WHERE id = 1", "the size of a pixel is missing", &row);
+	if (rc == 0 && sqlite3_column_type(row, 0) == SQLITE_FLOAT)
+		r->recipe->mm_per_px = sqlite3_column_double(row, 0);
+	sqlite3_finalize(row);
+	if (rc == 0 && !(r->recipe->mm_per_px > 0 && r->recipe->mm_per_px <= ASSAY__MM_PER_PX_MOST))
+		rc = damaged(r, "the size of a pixel");
+	return rc;
+}
+
 static int read_all(struct reader *r)
 {
-	int rc;
-	if ((rc = check_schema(r)) || (rc = quick_check(r)) || (rc = read_meta(r)) || (rc = read_network(r)) ||
-		(rc = read_bank(r)) || (rc = read_parts(r)) || (rc = read_golden(r)))
-		return rc;
-	return read_mask(r);
+	static int (*const blocks[])(struct reader *) = {
+		check_schema, quick_check, read_meta, read_network, read_scales,
+		read_parts,	  read_golden, read_mask, read_zones,	read_pixel,
+	};
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < sizeof(blocks) / sizeof(blocks[0]); i++)
+		rc = blocks[i](r);
+	return rc;
 }
 
 static int read_database(struct reader *r, const char *path)

@@ -17,16 +17,20 @@ int assay__workspace_align(const struct assay__net_info *info)
 	return align;
 }
 
-int assay__workspace_open(const struct assay__net *net, const struct assay__view *view, const struct assay_image *mask,
+int assay__workspace_open(const struct assay__net *net, const struct assay__view *view,
+						  const struct assay__scales *scales, const struct assay_image *mask,
 						  const struct assay_allocator *allocator, struct assay__workspace **out,
 						  struct assay_error *error)
 {
+	assert(scales->count >= 1 && scales->count <= ASSAY__SCALES_MOST);
 	struct assay__workspace *space = assay__calloc(allocator, 1, sizeof(*space));
 	if (!space)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a workspace");
 	space->allocator = allocator;
 	space->net = net;
 	space->view = view;
+	space->scales = scales;
+	space->count = scales->count;
 	space->mask = mask;
 	assay__net_get_info(net, &space->info);
 	space->dim = assay__features_dim(&space->info);
@@ -41,27 +45,46 @@ int assay__workspace_open(const struct assay__net *net, const struct assay__view
 	return 0;
 }
 
-static void drop_grid(struct assay__workspace *space)
+const struct assay__scale_space *assay__workspace_finest(const struct assay__workspace *space)
 {
-	assay__plan_close(space->plan);
-	assay__features_close(space->features);
+	return &space->at[space->count - 1];
+}
+
+static size_t cells_of(const struct assay__geometry *g)
+{
+	return (size_t)g->grid_width * (size_t)g->grid_height;
+}
+
+/* Plans that borrow buffers close before the finest one, which lends them. */
+static void drop_grids(struct assay__workspace *space)
+{
+	for (int s = 0; s < space->count; s++) {
+		struct assay__scale_space *at = &space->at[s];
+		assay__plan_close(at->plan);
+		assay__features_close(at->features);
+		assay__free(space->allocator, at->d2);
+		assay__free(space->allocator, at->map);
+		at->plan = NULL;
+		at->features = NULL;
+		at->d2 = NULL;
+		at->map = NULL;
+	}
 	assay__free_aligned(space->allocator, space->vectors);
-	assay__free(space->allocator, space->d2);
 	assay__free(space->allocator, space->map);
-	space->plan = NULL;
-	space->features = NULL;
 	space->vectors = NULL;
-	space->d2 = NULL;
 	space->map = NULL;
 }
 
 static void drop_shape(struct assay__workspace *space)
 {
-	assay__prep_close(space->prep);
-	assay__judge_close(space->judge);
-	space->prep = NULL;
-	space->judge = NULL;
-	space->live = 0;
+	for (int s = 0; s < space->count; s++) {
+		struct assay__scale_space *at = &space->at[s];
+		assay__prep_close(at->prep);
+		assay__judge_close(at->judge);
+		at->prep = NULL;
+		at->judge = NULL;
+		at->live = 0;
+	}
 	memset(&space->shape, 0, sizeof(space->shape));
 }
 
@@ -69,58 +92,91 @@ void assay__workspace_close(struct assay__workspace *space)
 {
 	if (!space)
 		return;
-	drop_grid(space);
+	drop_grids(space);
 	drop_shape(space);
 	assay__free(space->allocator, space);
 }
 
 size_t assay__workspace_bytes(const struct assay__workspace *space)
 {
-	size_t cells = (size_t)space->geometry.grid_width * (size_t)space->geometry.grid_height;
-	if (!space->plan)
-		return sizeof(*space);
-	return sizeof(*space) + assay__plan_bytes(space->plan) + assay__prep_bytes(space->prep) +
-		   assay__features_bytes(space->features) + assay__judge_bytes(space->judge) + cells * ((size_t)space->dim + 8);
+	size_t bytes = sizeof(*space);
+	if (!space->map)
+		return bytes;
+	for (int s = 0; s < space->count; s++) {
+		const struct assay__scale_space *at = &space->at[s];
+		bytes += assay__plan_bytes(at->plan) + assay__prep_bytes(at->prep) + assay__features_bytes(at->features) +
+				 assay__judge_bytes(at->judge) + cells_of(&at->geometry) * 8;
+	}
+	return bytes + cells_of(&assay__workspace_finest(space)->geometry) * ((size_t)space->dim + 4);
 }
 
-/* Everything that depends on the working size alone. */
-static int plan_grid(struct assay__workspace *space, const struct assay__geometry *g, struct assay_error *error)
+static int plan_grid(struct assay__workspace *space, int scale, struct assay_error *error)
 {
-	size_t cells = (size_t)g->grid_width * (size_t)g->grid_height;
-	int rc = assay__plan_open(space->net, g->width_px, g->height_px, space->allocator, &space->plan, error);
+	struct assay__scale_space *at = &space->at[scale];
+	const struct assay__geometry *g = &at->geometry;
+	const struct assay__plan *lender = scale == space->count - 1 ? NULL : assay__workspace_finest(space)->plan;
+	int rc = assay__plan_open_beside(space->net, g->width_px, g->height_px, lender, space->allocator, &at->plan, error);
 	if (rc == 0)
-		rc = assay__features_open(&space->info, g->grid_width, g->grid_height, space->allocator, &space->features,
-								  error);
+		rc = assay__features_open(&space->info, g->grid_width, g->grid_height, space->allocator, &at->features, error);
+	if (rc)
+		return rc;
+	at->d2 = assay__calloc(space->allocator, cells_of(g), sizeof(*at->d2));
+	at->map = assay__calloc(space->allocator, cells_of(g), sizeof(*at->map));
+	return at->d2 && at->map ? 0
+							 : assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the features of a %dx%d picture",
+										   g->width_px, g->height_px);
+}
+
+/* Everything that depends on the working sizes alone. */
+static int plan_grids(struct assay__workspace *space, struct assay_error *error)
+{
+	size_t cells = cells_of(&assay__workspace_finest(space)->geometry);
+	int rc = 0;
+	for (int s = space->count - 1; rc == 0 && s >= 0; s--)
+		rc = plan_grid(space, s, error);
 	if (rc)
 		return rc;
 	space->vectors = assay__alloc_aligned(space->allocator, cells * (size_t)space->dim);
-	space->d2 = assay__calloc(space->allocator, cells, sizeof(*space->d2));
 	space->map = assay__calloc(space->allocator, cells, sizeof(*space->map));
-	if (!space->vectors || !space->d2 || !space->map)
-		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the features of a %dx%d picture", g->width_px,
-						   g->height_px);
-	return 0;
+	return space->vectors && space->map ? 0 : assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a score map");
 }
 
-static int plan_judge(struct assay__workspace *space, const struct assay__shape *shape, struct assay_error *error)
+static int plan_judge(struct assay__workspace *space, int scale, const struct assay__shape *shape,
+					  struct assay_error *error)
 {
-	const struct assay__geometry *g = &space->geometry;
+	struct assay__scale_space *at = &space->at[scale];
+	const struct assay__geometry *g = &at->geometry;
 	if (!space->mask)
-		return assay__judge_open(g->grid_width, g->grid_height, NULL, space->allocator, &space->judge, error);
+		return assay__judge_open(g->grid_width, g->grid_height, NULL, space->allocator, &at->judge, error);
 	if (space->mask->width_px != shape->width_px || space->mask->height_px != shape->height_px)
 		return assay__fail(error, ASSAY_E_MISMATCH, -1, "the mask is %dx%d, the picture %dx%d; they must be equal",
 						   space->mask->width_px, space->mask->height_px, shape->width_px, shape->height_px);
-	uint8_t *cells = assay__calloc(space->allocator, (size_t)g->grid_width * (size_t)g->grid_height, 1);
+	uint8_t *cells = assay__calloc(space->allocator, cells_of(g), 1);
 	if (!cells)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the mask");
 	int rc;
 	if (assay__prep_mask(space->mask, g, cells) == 0)
 		rc = assay__fail(error, ASSAY_E_MISMATCH, -1,
-						 "the mask leaves nothing to inspect: no cell of %d working pixels is at least half white",
-						 ASSAY__CELL_PX);
+						 "the mask leaves nothing to inspect: at a working size of %d px no cell of %d working pixels "
+						 "is at least half white; give a larger working size",
+						 space->scales->at[scale].working_px, ASSAY__CELL_PX);
 	else
-		rc = assay__judge_open(g->grid_width, g->grid_height, cells, space->allocator, &space->judge, error);
+		rc = assay__judge_open(g->grid_width, g->grid_height, cells, space->allocator, &at->judge, error);
 	assay__free(space->allocator, cells);
+	return rc;
+}
+
+static int plan_shape(struct assay__workspace *space, const struct assay__shape *shape, struct assay_error *error)
+{
+	int rc = space->map ? 0 : plan_grids(space, error);
+	for (int s = 0; rc == 0 && s < space->count; s++) {
+		struct assay__scale_space *at = &space->at[s];
+		rc = assay__prep_open(space->view, shape, &at->geometry, space->allocator, &at->prep, error);
+		if (rc == 0)
+			rc = plan_judge(space, s, shape, error);
+		if (rc == 0)
+			at->live = assay__judge_live(at->judge);
+	}
 	return rc;
 }
 
@@ -128,57 +184,107 @@ int assay__workspace_shape(struct assay__workspace *space, const struct assay__s
 {
 	if (assay__shape_equal(&space->shape, shape))
 		return 0;
-	struct assay__geometry g;
-	int rc = assay__prep_geometry(space->view, shape, space->align, &g, error);
-	if (rc)
-		return rc;
+	struct assay__geometry planned[ASSAY__SCALES_MOST];
+	bool other = false;
+	for (int s = 0; s < space->count; s++) {
+		int rc =
+			assay__prep_geometry(space->view, space->scales->at[s].working_px, shape, space->align, &planned[s], error);
+		if (rc)
+			return rc;
+		other |= planned[s].width_px != space->at[s].geometry.width_px ||
+				 planned[s].height_px != space->at[s].geometry.height_px;
+	}
 	drop_shape(space);
-	if (space->plan && (g.width_px != space->geometry.width_px || g.height_px != space->geometry.height_px))
-		drop_grid(space);
-	space->geometry = g;
-	rc = space->plan ? 0 : plan_grid(space, &g, error);
-	if (rc == 0)
-		rc = assay__prep_open(space->view, shape, &g, space->allocator, &space->prep, error);
-	if (rc == 0)
-		rc = plan_judge(space, shape, error);
+	if (other)
+		drop_grids(space);
+	for (int s = 0; s < space->count; s++)
+		space->at[s].geometry = planned[s];
+	int rc = plan_shape(space, shape, error);
 	if (rc) {
-		drop_grid(space);
+		drop_grids(space);
 		drop_shape(space);
 		return rc;
 	}
-	space->live = assay__judge_live(space->judge);
 	space->shape = *shape;
 	return 0;
 }
 
-void assay__workspace_vectors(struct assay__workspace *space, const struct assay__map maps[ASSAY__MAX_TAPS],
+struct assay__plane assay__workspace_plane(struct assay__workspace *space, int scale, const struct assay_image *image)
+{
+	struct assay__scale_space *at = &space->at[scale];
+	struct assay__plane plane = {.width_px = at->geometry.width_px,
+								 .height_px = at->geometry.height_px,
+								 .cells = assay__judge_cells(at->judge),
+								 .live = at->live};
+	assert(image->width_px == space->shape.width_px && image->height_px == space->shape.height_px);
+	plane.pixels = assay__plan_input(at->plan, &plane.row_bytes);
+	assay__prep_run(at->prep, image, plane.pixels, plane.row_bytes);
+	return plane;
+}
+
+void assay__workspace_draw(struct assay__workspace *space, int scale, const struct assay_image *image, int brighten_q12)
+{
+	uint32_t light_q8 = space->scales->at[scale].light_q8;
+	struct assay__plane plane = assay__workspace_plane(space, scale, image);
+	assay__light_scale(&plane, brighten_q12);
+	if (light_q8)
+		assay__light_scale(&plane, assay__light_gain_q12(light_q8, assay__light_mean_q8(&plane)));
+}
+
+void assay__workspace_vectors(struct assay__workspace *space, int scale, const struct assay__map maps[ASSAY__MAX_TAPS],
 							  int8_t *vectors)
 {
-	const int32_t *cells = assay__judge_cells(space->judge);
+	struct assay__scale_space *at = &space->at[scale];
+	const int32_t *cells = assay__judge_cells(at->judge);
 	size_t dim = (size_t)space->dim;
 
 	if (!cells) {
-		assay__features_run(space->features, maps, vectors);
+		assay__features_run(at->features, maps, vectors);
 		return;
 	}
-	assay__features_run(space->features, maps, space->vectors);
-	for (int i = 0; i < space->live; i++)
+	assay__features_run(at->features, maps, space->vectors);
+	for (int i = 0; i < at->live; i++)
 		memmove(vectors + (size_t)i * dim, space->vectors + (size_t)cells[i] * dim, dim);
 }
 
-void assay__workspace_extract(struct assay__workspace *space, const struct assay_image *image, int8_t *vectors)
+void assay__workspace_extract(struct assay__workspace *space, int scale, const struct assay_image *image,
+							  int brighten_q12, int8_t *vectors)
 {
-	size_t row_bytes;
 	struct assay__map maps[ASSAY__MAX_TAPS];
-	uint8_t *input = assay__plan_input(space->plan, &row_bytes);
-	assert(image->width_px == space->shape.width_px && image->height_px == space->shape.height_px);
-	assay__prep_run(space->prep, image, input, row_bytes);
-	assay__plan_run(space->plan, maps);
-	assay__workspace_vectors(space, maps, vectors);
+	assay__workspace_draw(space, scale, image, brighten_q12);
+	assay__plan_run(space->at[scale].plan, maps);
+	assay__workspace_vectors(space, scale, maps, vectors);
 }
 
-uint32_t assay__workspace_score(struct assay__workspace *space, const struct assay__bank *bank, const int8_t *vectors)
+uint32_t assay__workspace_score(struct assay__workspace *space, int scale, const struct assay__bank *bank,
+								const int8_t *vectors)
 {
-	assay__bank_nearest(bank, vectors, space->live, space->d2, NULL);
-	return assay__judge_map(space->judge, space->d2, space->map);
+	struct assay__scale_space *at = &space->at[scale];
+	assay__bank_nearest(bank, vectors, at->live, at->d2, NULL);
+	return assay__judge_map(at->judge, at->d2, at->map);
+}
+
+uint32_t assay__workspace_join(struct assay__workspace *space)
+{
+	const struct assay__geometry *fine = &assay__workspace_finest(space)->geometry;
+	size_t cells = cells_of(fine);
+	uint32_t largest = 0;
+	memset(space->map, 0, cells * sizeof(*space->map));
+	for (int s = 0; s < space->count; s++) {
+		struct assay__scale_space *at = &space->at[s];
+		assay__unit_join(&space->scales->at[s].unit, at->map, at->geometry.grid_width, at->geometry.grid_height,
+						 space->map, fine->grid_width, fine->grid_height);
+	}
+	for (size_t i = 0; i < cells; i++)
+		largest = space->map[i] > largest ? space->map[i] : largest;
+	return largest;
+}
+
+uint32_t assay__workspace_judge(struct assay__workspace *space, const struct assay_image *image)
+{
+	for (int s = 0; s < space->count; s++) {
+		assay__workspace_extract(space, s, image, ASSAY__LIGHT_ONE_Q12, space->vectors);
+		assay__workspace_score(space, s, space->scales->at[s].bank, space->vectors);
+	}
+	return assay__workspace_join(space);
 }

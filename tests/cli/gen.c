@@ -8,6 +8,7 @@
 
 #include <jpeglib.h>
 
+#include "../unit/onnx_builder.h"
 #include "assay/assay.h"
 
 #define SIDE_PX 128
@@ -166,6 +167,19 @@ static int cmyk(int argc, char **argv)
 	return fclose(file) != 0;
 }
 
+/* gen onnx FILE */
+static int onnx(char **argv)
+{
+	size_t size;
+	uint8_t *bytes = onnx_backbone(5, &size);
+	FILE *file = fopen(argv[2], "wb");
+	int rc = !file || fwrite(bytes, 1, size, file) != size;
+
+	rc |= file && fclose(file);
+	free(bytes);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc >= 5 && (!strcmp(argv[1], "good") || !strcmp(argv[1], "defect")))
@@ -174,8 +188,11 @@ int main(int argc, char **argv)
 		return picture(argc, argv);
 	if (argc == 5 && !strcmp(argv[1], "cmyk"))
 		return cmyk(argc, argv);
+	if (argc == 3 && !strcmp(argv[1], "onnx"))
+		return onnx(argv);
 	fprintf(stderr, "usage: gen good|defect FOLDER FIRST COUNT [MASK_FOLDER]\n"
 					"       gen png|jpeg FILE WIDTH HEIGHT CHANNELS DEPTH\n"
-					"       gen cmyk FILE WIDTH HEIGHT\n");
+					"       gen cmyk FILE WIDTH HEIGHT\n"
+					"       gen onnx FILE\n");
 	return 64;
 }

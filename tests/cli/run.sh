@@ -34,7 +34,7 @@ exits 64 "an unknown verb is a usage error" "$assay" teech
 says err teach "an unknown verb: the near one is named"
 exits 0 "--version" "$assay" --version
 exits 0 "--help" "$assay" --help
-for verb in teach inspect eval info; do
+for verb in teach inspect eval info import; do
 	exits 0 "$verb --help" "$assay" "$verb" --help
 	says out "Exit status" "$verb --help tells the exit status"
 	exits 64 "$verb without arguments is a usage error" "$assay" "$verb"
@@ -57,7 +57,7 @@ says out "look at it" "teach names the odd part"
 says out "assay inspect part.assay" "teach says what to do next"
 exits 0 "teach --json" "$assay" teach -o again.assay $quick --json good
 hash=$(get content_hash <out)
-same "teach --json keys" "$("$jsonl" keys <out)" "recipe parts_offered parts_used parts_repeated parts_unreadable unreadable width height working_width working_height patches bank_size folds threshold score_min score_median score_max overkill_wanted overkill_stated overkill_low overkill_high parts_for_wanted odd_part content_hash seconds"
+same "teach --json keys" "$("$jsonl" keys <out)" "recipe parts_offered parts_used parts_repeated parts_unreadable unreadable width height working_width working_height smallest_defect exposure light_tolerance parts_brightened scales patches bank_size folds threshold score_min score_median score_max overkill_wanted overkill_stated overkill_low overkill_high parts_for_wanted risk odd_part content_hash seconds"
 same "teach --json counts" "$(get parts_used <out) $(get width <out) $(get parts_for_wanted <out)" "24 128 199"
 exits 0 "teach in another order on one thread" "$assay" teach -o other.assay $quick --threads 1 --json \
 	$(ls -r good/*.png)
@@ -87,6 +87,19 @@ says err "wide.png" "mixed sizes: the message names the picture"
 exits 0 "teach --scale takes mixed sizes" "$assay" teach -o scale.assay $quick --scale good wide.png
 exits 2 "teach refuses mixed channels" "$assay" teach -o x.assay $quick good colour.png
 check "no recipe is left behind by refused sets" test ! -e x.assay
+exits 64 "a light tolerance that cannot be is a usage error" "$assay" teach -o x.assay --light-tolerance 200% good
+exits 2 "teach refuses a working size beside a smallest defect" "$assay" teach -o x.assay $quick --smallest-defect 9 good
+says err "give one of them" "a working size beside a smallest defect: the reason"
+exits 0 "teach at the usual scales" "$assay" teach -o usual.assay --bank 512 --folds 2 --light-tolerance 0 good/00*.png
+says out "judged at 160 x 160 and 320 x 320 px" "teach tells the scales"
+exits 0 "info of several scales" "$assay" info usual.assay
+says out "40 x 40 places" "info tells every scale"
+says out "brought to the mean of the good parts" "info tells what is done about light"
+exits 0 "info --json of several scales" "$assay" info usual.assay --json
+says out '"scales":[{"working_width":160' "info --json lists the scales"
+exits 0 "inspect at several scales" "$assay" inspect usual.assay good/001.png
+exits 0 "teach --no-exposure" "$assay" teach -o plain.assay $quick --no-exposure good
+says out "left as it is" "teach tells that light is left"
 exits 0 "teach --roi" "$assay" teach -o roi.assay $quick --roi 16,16,96,96 good
 exits 2 "teach refuses a region outside the pictures" "$assay" teach -o x.assay $quick --roi 100,100,96,96 good
 exits 2 "teach refuses a mask that does not fit" "$assay" teach -o x.assay $quick --mask wide.png good
@@ -110,7 +123,7 @@ keys="file verdict score threshold p_value regions regions_total width height re
 same "inspect --json keys" "$("$jsonl" keys <out | sort -u)" "$keys"
 same "inspect --json in input order" "$(get file <out)" "$(ls good/*.png bad/*.png more/*.png | sed 's,^\(good\),1\1,;s,^\(bad\),2\1,;s,^\(more\),3\1,' | sort | cut -c2-)"
 same "inspect --json prints scores exactly" "$(get score <out | grep -cvE '^[0-9]+(\.[0-9]{1,8})?$' || :)" 0
-regions='"regions":\[{"x":[0-9]*,"y":[0-9]*,"width":[0-9]*,"height":[0-9]*,"area_px":[0-9]*,"peak":[0-9.]*,"mean":[0-9.]*,"peak_x":[0-9]*,"peak_y":[0-9]*}[],]'
+regions='"regions":\[{"x":[0-9]*,"y":[0-9]*,"width":[0-9]*,"height":[0-9]*,"area_px":[0-9]*,"peak":[0-9.]*,"mean":[0-9.]*,"peak_x":[0-9]*,"peak_y":[0-9]*,"length_px":[0-9]*,"length_mm":null,"area_mm2":null,"zone":null,"counts":true}[],]'
 same "inspect --json tells the places of every FAIL" "$(grep '"FAIL"' out | grep -c "$regions")" "$(get verdict <out | grep -c FAIL)"
 exits 1 "inspect on one thread" "$assay" inspect part.assay --threads 1 --json good bad more
 check "the verdicts do not depend on threads" cmp -s out best.jsonl
@@ -267,6 +280,46 @@ rm -r set/test
 exits 2 "eval without test" "$assay" eval set --recipe part.assay
 says err "test" "eval without test: the message"
 exits 2 "eval of a missing folder" "$assay" eval nowhere
+
+# --- import
+"$gen" onnx backbone.onnx
+exits 64 "import without --calibrate is a usage error" "$assay" import backbone.onnx -o x.net
+exits 64 "import --mean needs three numbers" "$assay" import backbone.onnx -o x.net --calibrate good --mean 0.5
+says err "three numbers" "import --mean: the message"
+exits 2 "import of a picture is refused" "$assay" import good/000.png -o x.net --calibrate good
+says err "ONNX" "import of a picture: the message"
+check "refusals leave no network" test ! -e x.net
+before=$(cksum <good/000.png)
+exits 64 "import -o on a picture is refused" "$assay" import backbone.onnx -o good/000.png --calibrate good
+same "import -o on a picture leaves it as it was" "$(cksum <good/000.png)" "$before"
+exits 64 "import: a tap that is none" "$assay" import backbone.onnx -o x.net --calibrate good --tap s5,s8
+says err "did you mean" "import: a near tap is named"
+exits 0 "import" "$assay" import backbone.onnx -o own.net --calibrate good --pictures 6 --working-size 128
+says out "s16: 1/16, 10 channels" "import says what it took"
+says out "dB" "import says how close the integers come"
+says out "assay teach --network own.net" "import says what to do next"
+mkdir half
+cp good/000.png good/001.png half
+: >half/zz.png
+exits 2 "import with an unreadable picture" "$assay" import backbone.onnx -o half.net --calibrate half --working-size 128 --json
+says err "zz.png" "import names the unreadable picture"
+same "import counts the unreadable picture" "$(get pictures_unreadable <out) $(get pictures_used <out)" "1 2"
+exits 0 "teach --network" "$assay" teach -o own.assay $quick --network own.net good
+exits 0 "info tells the network" "$assay" info own.assay --json
+same "info names the network imported" "$(get network <out) $(get feature_dim <out)" "own 32"
+ASSAY_NET=own.net "$assay" teach -o env.assay $quick --json good >out
+same "ASSAY_NET teaches the same recipe" "$(get content_hash <out)" "$("$assay" info own.assay --json | "$jsonl" get content_hash)"
+exits 0 "a recipe carries its network" "$assay" inspect own.assay good/000.png
+exits 0 "teach --network base" "$assay" teach -o named.assay $quick --network base --json good
+same "base is the default" "$(get content_hash <out)" "$hash"
+exits 0 "teach --network tiny" "$assay" teach -o tiny.assay $quick --network tiny --json good
+exits 0 "inspect with tiny" "$assay" inspect tiny.assay good/000.png
+exits 0 "info of tiny" "$assay" info tiny.assay --json
+same "info names tiny" "$(get network <out)" tiny
+exits 74 "teach --network of nothing" "$assay" teach -o x.assay --network none.net good
+exits 2 "teach --network of a picture" "$assay" teach -o x.assay --network good/000.png good
+exits 74 "teach --network misspelt" "$assay" teach -o x.assay --network bsae good
+says err "base" "teach --network misspelt: the near one is named"
 
 done=yes
 conclude

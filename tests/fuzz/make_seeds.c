@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes the files the fuzzers start from: make_seeds FOLDER, which has the folders image, net and recipe. */
+/* Writes the files the fuzzers start from: make_seeds FOLDER, which has the folders image, net, onnx, recipe and http. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +9,7 @@
 #include <tiffio.h>
 
 #include "assay/recipe.h"
+#include "../unit/onnx_builder.h"
 #include "tiny_net.h"
 
 static const char *folder;
@@ -236,6 +237,52 @@ static void recipe(void)
 	free(net);
 }
 
+/* All operators, and one with what else can be written. */
+static void onnx(void)
+{
+	struct onnx_builder b = {.seed = 3};
+	size_t size;
+	uint8_t *bytes = onnx_backbone(5, &size);
+
+	write_file("onnx/backbone.onnx", bytes, size);
+	free(bytes);
+	onnx_tensor(&b, "w", (int[]){4, 3, 3, 3, 0}, NULL);
+	onnx_tensor(&b, "c", (int[]){1, 3, 1, 1, 0}, NULL);
+	onnx_tensor(&b, "p", (int[]){8, 0}, (float[]){0, 0, 1, 1, 0, 0, 1, 1});
+	onnx_node(&b, "Sub", "n1", "input c", "a", "");
+	onnx_node(&b, "Pad", "n2", "a p", "b", "mode:edge");
+	onnx_node(&b, "Conv", "n3", "b w", "c1", "strides=2,2");
+	onnx_node(&b, "AveragePool", "n4", "c1", "d", "kernel_shape=3,3 strides=2,2 pads=1,1,1,1 count_include_pad=1");
+	onnx_node(&b, "Clip", "n5", "d", "e", "min~-1 max~1");
+	onnx_node(&b, "Constant", "n6", "", "k", "value_float~0.5");
+	onnx_node(&b, "Div", "n7", "e k", "f", "");
+	onnx_node(&b, "Add", "n8", "f f", "g", "");
+	onnx_node(&b, "Identity", "n9", "g", "out", "");
+	bytes = onnx_end(&b, "input", "out", &size);
+	write_file("onnx/odd.onnx", bytes, size);
+	free(bytes);
+}
+
+/* The first byte chooses the reader, as fuzz_http.c says. */
+static void requests(void)
+{
+	static const char *const seeds[] = {
+		"0{\"wait\":\"verdict\",\"code\":\"\\u00e4\\ud83d\\ude00\",\"n\":[-1,2.5e-3,true,false,null,{}]}",
+		"1/api/v1/parts/17/views/top/picture?limit=20&from=%31+2",
+		"2theme=dark; assay_session=0123456789abcdef; other=\"x\"",
+		"2Bearer assay_0123456789abcdefghijklmnopqrstuvwxyz",
+		"3127.0.0.1:8080http://127.0.0.1:8080",
+		"3[::1]:8080https://[::1]:8080",
+	};
+
+	for (size_t i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "http/%zu", i);
+		write_file(name, seeds[i], strlen(seeds[i]));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	check(argc == 2, "call: make_seeds FOLDER");
@@ -253,6 +300,8 @@ int main(int argc, char **argv)
 	tiff("image/palette.tif", 4, 1, PHOTOMETRIC_PALETTE, COMPRESSION_ADOBE_DEFLATE, true, false, "wl");
 	tiff("image/fax.tif", 1, 1, PHOTOMETRIC_MINISWHITE, COMPRESSION_CCITTFAX4, false, false, "wl");
 	by_hand();
+	onnx();
 	recipe();
+	requests();
 	return 0;
 }

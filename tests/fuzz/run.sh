@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh SECONDS: fuzzes the readers of pictures, recipes and networks, a third of the time each.
+# run.sh SECONDS: fuzzes the readers of pictures, recipes, networks, ONNX models and requests, a fifth of the time each.
 # Exit status 0: nothing found; 1: a finding, kept in build-fuzz/findings; 77: no clang with libFuzzer here.
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-30}
 case $seconds in '' | *[!0-9]*) echo "usage: run.sh SECONDS" >&2; exit 64 ;; esac
-each=$((seconds / 3))
+each=$((seconds / 5))
 [ "$each" -ge 1 ] || each=1
 clang=${FUZZ_CC:-clang}
 out=build-fuzz
@@ -33,24 +33,26 @@ libs=$(ninja -C "$out" -t targets all | sed -n 's/^\(src\/\(base\|vision\)\/lib[
 ninja -C "$out" $libs >"$out/compile.log" 2>&1 || { tail -n 60 "$out/compile.log"; exit 1; }
 
 archives=$(for lib in $libs; do printf '%s/%s ' "$out" "$lib"; done)
-compile() { # program, source, sanitizers
-	"$clang" -std=gnu17 -D_GNU_SOURCE -ffp-contract=off -Wall -Wextra $flags -fsanitize="$3" -Iinclude -Isrc "tests/fuzz/$2" -o "$out/$1" \
+compile() { # program, source, sanitizers, further sources from the root
+	"$clang" -std=gnu17 -D_GNU_SOURCE -ffp-contract=off -Wall -Wextra $flags -fsanitize="$3" -Iinclude -Isrc "tests/fuzz/$2" ${4:-} -o "$out/$1" \
 		-Wl,--start-group $archives -Wl,--end-group \
 		$(pkg-config --cflags --libs libjpeg spng libtiff-4 sqlite3 libsodium) -lm -pthread
 }
 # fuzzer-no-link: the libraries it links carry coverage counters, which want a runtime
 compile make_seeds make_seeds.c address,undefined,fuzzer-no-link
-for target in image recipe net; do
+for target in image recipe net onnx; do
 	compile "fuzz_$target" "fuzz_$target.c" fuzzer,address,undefined
 done
+# of the station only what reads requests: it needs no server
+compile fuzz_http fuzz_http.c fuzzer,address,undefined src/station/http/target.c
 
 rm -rf "$out/seeds" "$out/corpus"
 mkdir -p "$out/findings"
-for target in image recipe net; do mkdir -p "$out/seeds/$target" "$out/corpus/$target"; done
+for target in image recipe net onnx http; do mkdir -p "$out/seeds/$target" "$out/corpus/$target"; done
 "$out/make_seeds" "$out/seeds"
 
 status=0
-for target in image recipe net; do
+for target in image recipe net onnx http; do
 	log=$out/fuzz_$target.log
 	if ASAN_OPTIONS=allocator_may_return_null=1:${ASAN_OPTIONS:-} "$out/fuzz_$target" -max_total_time="$each" \
 		-rss_limit_mb=2048 -timeout=10 -max_len=65536 -artifact_prefix="$out/findings/$target-" -print_final_stats=1 \

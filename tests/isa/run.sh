@@ -37,7 +37,7 @@ configure() {
 			"$root"/src/station/source/virtual_*.c "$root"/src/vision/net/net.c "$root"/src/vision/net/plan.c \
 			"$root"/src/vision/net/isa.c "$root"/src/vision/net/kernel_*.c "$root"/src/vision/bank*.c \
 			"$root"/src/vision/prep*.c "$root"/src/vision/bayer*.c "$root"/src/vision/warp*.c \
-			"$root"/src/vision/features*.c "$root"/src/vision/judge*.c \
+			"$root"/src/vision/light*.c "$root"/src/vision/scale*.c "$root"/src/vision/features*.c "$root"/src/vision/judge*.c \
 			"$root"/src/vision/workspace*.c "$root"/src/vision/calibrate*.c "$root"/src/vision/metrics*.c; do
 			own=
 			case $f in

@@ -29,8 +29,12 @@
 #define HEIGHT_PX 128
 #define CHANNELS 3
 #define PICTURE_BYTES ((size_t)WIDTH_PX * HEIGHT_PX * CHANNELS)
-#define WORKING_PX 64
 #define SEVERITY 1.0
+#define BRIGHTER_Q12 4915
+
+/* two scales, of grids that do not divide each other */
+#define SCALES 2
+static const int working_px[SCALES] = {64, 80};
 
 enum stage { PICTURES, FEATURES, CHOICE, DISTANCES, MAPS, SCORES, REGIONS, STAGES };
 static const char *const stage_names[STAGES] = {"pictures", "features", "choice", "distances",
@@ -40,11 +44,10 @@ struct bench {
 	uint8_t *pictures;
 	struct assay__net *net;
 	struct assay__view view;
+	struct assay__scales scales;
 	struct assay__workspace *space;
-	struct assay_image picture;
-	int8_t *vectors; /* of the good parts */
+	int8_t *vectors; /* of the good parts at the scale at hand, of each its own and those in brighter light */
 	uint8_t *skip;
-	struct assay__bank *bank;
 	struct blake2b stages[STAGES];
 };
 
@@ -162,8 +165,11 @@ static void open_bench(struct bench *b, enum assay_isa isa, const char *network,
 		blake2b_init(&b->stages[i], 32);
 	must(assay__net_open(bytes, size, isa, NULL, &b->net, &error), &error);
 	free(bytes);
-	b->view = (struct assay__view){.working_px = WORKING_PX, .white_level = 65535};
-	must(assay__workspace_open(b->net, &b->view, NULL, NULL, &b->space, &error), &error);
+	b->view = (struct assay__view){.white_level = 65535};
+	b->scales.count = SCALES;
+	for (int s = 0; s < SCALES; s++)
+		b->scales.at[s].working_px = working_px[s];
+	must(assay__workspace_open(b->net, &b->view, &b->scales, NULL, NULL, &b->space, &error), &error);
 	b->pictures = read_file(pictures, &size);
 	if (size != (GOODS + PARTS) * PICTURE_BYTES)
 		give_up("%s is not what render writes", pictures);
@@ -171,62 +177,66 @@ static void open_bench(struct bench *b, enum assay_isa isa, const char *network,
 	const struct assay_image picture = picture_at(b->pictures);
 	const struct assay__shape shape = assay__shape_of(&picture);
 	must(assay__workspace_shape(b->space, &shape, &error), &error);
-	b->vectors = take((size_t)GOODS * (size_t)b->space->live * (size_t)b->space->dim);
-	b->skip = take((size_t)GOODS * (size_t)b->space->live);
+	const size_t most = 2 * (size_t)GOODS * (size_t)assay__workspace_finest(b->space)->live;
+	b->vectors = take(most * (size_t)b->space->dim);
+	b->skip = take(most);
 }
 
 static void close_bench(struct bench *b)
 {
-	assay__bank_close(b->bank);
 	assay__workspace_close(b->space);
+	assay__scales_free(&b->scales, NULL);
 	assay__net_close(b->net);
 	free(b->pictures);
 	free(b->vectors);
 	free(b->skip);
 }
 
-static void extract(struct bench *b, int index, int8_t *vectors)
+static void extract(struct bench *b, int scale, int index, int brighten_q12, int8_t *vectors)
 {
 	const struct assay_image picture = picture_at(b->pictures + (size_t)index * PICTURE_BYTES);
 
-	assay__workspace_extract(b->space, &picture, vectors);
-	blake2b_update(&b->stages[FEATURES], vectors, (size_t)b->space->live * (size_t)b->space->dim);
+	assay__workspace_extract(b->space, scale, &picture, brighten_q12, vectors);
+	blake2b_update(&b->stages[FEATURES], vectors, (size_t)b->space->at[scale].live * (size_t)b->space->dim);
 }
 
 /* A bank of what is not skipped. */
-static void choose_bank(struct bench *b, enum assay_isa isa, const uint8_t *skip)
+static void choose_bank(struct bench *b, int scale, enum assay_isa isa, const uint8_t *skip)
 {
 	struct assay_error error = {0};
 	const size_t dim = (size_t)b->space->dim;
+	struct assay__bank **bank = &b->scales.at[scale].bank;
 	int64_t chosen[BANK];
 	int8_t *vectors = take(BANK * dim);
 	int count;
 
-	must(assay__bank_choose(b->vectors, skip, (int64_t)GOODS * b->space->live, b->space->dim, BANK, isa, NULL, NULL,
-							NULL, chosen, &count, &error),
+	must(assay__bank_choose(b->vectors, skip, (int64_t)2 * GOODS * b->space->at[scale].live, b->space->dim, BANK, isa,
+							NULL, NULL, NULL, chosen, &count, &error),
 		 &error);
 	for (int i = 0; i < count; i++) {
 		put_u64(&b->stages[CHOICE], (uint64_t)chosen[i]);
 		memcpy(vectors + (size_t)i * dim, b->vectors + (size_t)chosen[i] * dim, dim);
 	}
-	assay__bank_close(b->bank);
-	must(assay__bank_open(vectors, count, b->space->dim, isa, NULL, &b->bank, &error), &error);
+	assay__bank_close(*bank);
+	*bank = NULL;
+	must(assay__bank_open(vectors, count, b->space->dim, isa, NULL, bank, &error), &error);
 	free(vectors);
 }
 
-static uint32_t score(struct bench *b, const int8_t *vectors)
+static uint32_t score(struct bench *b, int scale, const int8_t *vectors)
 {
-	const struct assay__workspace *space = b->space;
-	const size_t live = (size_t)space->live, cells = (size_t)space->geometry.grid_width * space->geometry.grid_height;
+	const struct assay__scale_space *at = &b->space->at[scale];
+	const struct assay__bank *bank = b->scales.at[scale].bank;
+	const size_t live = (size_t)at->live, cells = (size_t)at->geometry.grid_width * (size_t)at->geometry.grid_height;
 	int32_t *d2 = take(live * sizeof(*d2)), *index = take(live * sizeof(*index));
-	const uint32_t value = assay__workspace_score(b->space, b->bank, vectors);
+	const uint32_t value = assay__workspace_score(b->space, scale, bank, vectors);
 
-	put_i32s(&b->stages[DISTANCES], space->d2, live);
-	assay__bank_nearest(b->bank, vectors, space->live, d2, index);
-	if (memcmp(d2, space->d2, live * sizeof(*d2)) != 0)
+	put_i32s(&b->stages[DISTANCES], at->d2, live);
+	assay__bank_nearest(bank, vectors, at->live, d2, index);
+	if (memcmp(d2, at->d2, live * sizeof(*d2)) != 0)
 		give_up("the bank's distances depend on whether the index is asked for");
 	put_i32s(&b->stages[DISTANCES], index, live);
-	put_i32s(&b->stages[MAPS], (const int32_t *)space->map, cells);
+	put_i32s(&b->stages[MAPS], (const int32_t *)at->map, cells);
 	put_u64(&b->stages[SCORES], value);
 	free(d2);
 	free(index);
@@ -239,22 +249,50 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The cross-conformal threshold, as assay_teach finds it. */
-static uint32_t teach(struct bench *b, enum assay_isa isa, uint32_t scores[GOODS])
+/* One scale, as assay_teach learns it; every part is taught in brighter light too. */
+static void teach_scale(struct bench *b, int scale, enum assay_isa isa, uint32_t scores[GOODS])
 {
-	const size_t live = (size_t)b->space->live, part_bytes = live * (size_t)b->space->dim;
+	const size_t live = (size_t)b->space->at[scale].live, part_bytes = live * (size_t)b->space->dim;
+	struct assay__scale *taught = &b->scales.at[scale];
+	uint32_t light[GOODS];
 
-	for (int i = 0; i < GOODS; i++)
-		extract(b, i, b->vectors + (size_t)i * part_bytes);
+	for (int i = 0; i < GOODS; i++) {
+		const struct assay_image picture = picture_at(b->pictures + (size_t)i * PICTURE_BYTES);
+		const struct assay__plane plane = assay__workspace_plane(b->space, scale, &picture);
+		light[i] = assay__light_mean_q8(&plane);
+		put_u64(&b->stages[FEATURES], (uint64_t)assay__light_clipped(&plane, BRIGHTER_Q12));
+	}
+	qsort(light, GOODS, sizeof(*light), by_value);
+	taught->light_q8 = light[(GOODS - 1) / 2];
+	for (int i = 0; i < GOODS; i++) {
+		extract(b, scale, i, ASSAY__LIGHT_ONE_Q12, b->vectors + 2 * (size_t)i * part_bytes);
+		extract(b, scale, i, BRIGHTER_Q12, b->vectors + (2 * (size_t)i + 1) * part_bytes);
+	}
 	for (int fold = 0; fold < FOLDS; fold++) {
 		for (int i = 0; i < GOODS; i++)
-			memset(b->skip + (size_t)i * live, assay__fold_of(i, FOLDS) == fold, live);
-		choose_bank(b, isa, b->skip);
+			memset(b->skip + 2 * (size_t)i * live, assay__fold_of(i, FOLDS) == fold, 2 * live);
+		choose_bank(b, scale, isa, b->skip);
 		for (int i = 0; i < GOODS; i++)
 			if (assay__fold_of(i, FOLDS) == fold)
-				scores[i] = score(b, b->vectors + (size_t)i * part_bytes);
+				scores[i] = score(b, scale, b->vectors + 2 * (size_t)i * part_bytes);
 	}
-	choose_bank(b, isa, NULL);
+	choose_bank(b, scale, isa, NULL);
+	taught->unit = assay__unit_of(scores, GOODS);
+}
+
+/* The cross-conformal threshold of the joined scores, as assay_teach finds it. */
+static uint32_t teach(struct bench *b, enum assay_isa isa, uint32_t scores[GOODS])
+{
+	uint32_t raw[GOODS];
+
+	memset(scores, 0, GOODS * sizeof(*scores));
+	for (int s = 0; s < SCALES; s++) {
+		teach_scale(b, s, isa, raw);
+		for (int i = 0; i < GOODS; i++) {
+			const uint32_t joined = assay__unit_apply(&b->scales.at[s].unit, raw[i]);
+			scores[i] = scores[i] > joined ? scores[i] : joined;
+		}
+	}
 	qsort(scores, GOODS, sizeof(*scores), by_value);
 	return assay__conformal_threshold(scores, GOODS, 0.2);
 }
@@ -270,18 +308,26 @@ static void put_region(struct blake2b *hash, const struct assay_region *r)
 static bool inspect(struct bench *b, int part, uint32_t threshold, const uint32_t scores[GOODS])
 {
 	struct assay__workspace *space = b->space;
+	const struct assay__scale_space *finest = assay__workspace_finest(space);
 	struct assay_region regions[ASSAY_MAX_REGIONS];
-	int total;
+	int total, counted;
 
-	extract(b, GOODS + part, space->vectors);
-	const uint32_t value = score(b, space->vectors);
+	for (int s = 0; s < SCALES; s++) {
+		extract(b, s, GOODS + part, ASSAY__LIGHT_ONE_Q12, space->vectors);
+		score(b, s, space->vectors);
+	}
+	const uint32_t value = assay__workspace_join(space);
+	put_i32s(&b->stages[MAPS], (const int32_t *)space->map,
+			 (size_t)finest->geometry.grid_width * (size_t)finest->geometry.grid_height);
+	put_u64(&b->stages[SCORES], value);
 	const double p = assay__conformal_p(scores, GOODS, value);
 	uint64_t p_bits;
 	memcpy(&p_bits, &p, sizeof(p_bits));
 	put_u64(&b->stages[SCORES], p_bits);
 	/* half the threshold too, so that there are many regions */
 	for (uint32_t bar = threshold / 2; bar <= threshold; bar += threshold - threshold / 2) {
-		int count = assay__judge_regions(space->judge, space->map, bar, &space->geometry.area, regions, &total);
+		int count = assay__judge_regions(finest->judge, space->map, bar, &finest->geometry.area, NULL, regions, &total,
+										 &counted);
 		put_u64(&b->stages[REGIONS], (uint64_t)total);
 		for (int i = 0; i < count; i++)
 			put_region(&b->stages[REGIONS], &regions[i]);

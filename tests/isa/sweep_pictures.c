@@ -3,6 +3,7 @@
 #include "same_bits.h"
 
 #include "vision/bayer.h"
+#include "vision/light.h"
 #include "vision/prep.h"
 #include "vision/warp.h"
 
@@ -71,17 +72,26 @@ static void warp(int width, int channels, struct blake2b *hash)
 
 static void resample(int width, int channels, int bits, bool grey, struct blake2b *hash)
 {
-	const struct assay__view view = {.working_px = 64, .grey = grey, .white_level = bits == 8 ? 65535 : 3000};
+	const struct assay__view view = {.grey = grey, .white_level = bits == 8 ? 65535 : 3000};
 	struct assay_image image = noise(width, 100, channels, bits, (uint64_t)(width * 8 + channels));
 	const struct assay__shape shape = assay__shape_of(&image);
 	struct assay__geometry geometry;
 	struct assay__prep *prep;
 
-	if (assay__prep_geometry(&view, &shape, 8, &geometry, NULL) ||
+	if (assay__prep_geometry(&view, 64, &shape, 8, &geometry, NULL) ||
 		assay__prep_open(&view, &shape, &geometry, NULL, &prep, NULL))
 		give_up("a picture of %d x 100 is refused", width);
 	struct assay_image to = make(geometry.width_px * 4, geometry.height_px, 1, 8);
 	assay__prep_run(prep, &image, to.pixels, to.stride_bytes);
+	blake2b_update(hash, to.pixels, to.stride_bytes * (size_t)to.height_px);
+	const struct assay__plane plane = {.pixels = to.pixels,
+									   .row_bytes = to.stride_bytes,
+									   .width_px = geometry.width_px,
+									   .height_px = geometry.height_px};
+	const int gain = assay__light_gain_q12((uint32_t)(40 * width + 20000), assay__light_mean_q8(&plane));
+	put_u64(hash, (uint64_t)gain);
+	put_u64(hash, (uint64_t)assay__light_clipped(&plane, gain));
+	assay__light_scale(&plane, gain);
 	blake2b_update(hash, to.pixels, to.stride_bytes * (size_t)to.height_px);
 	assay__prep_close(prep);
 	free(image.pixels);

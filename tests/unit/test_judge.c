@@ -107,6 +107,8 @@ static void flat_stays_flat_under_a_mask(void **state)
 	assay__judge_close(judge);
 }
 
+static int counted;
+
 static int regions_of(const char *picture, int w, int h, const struct assay_rect_px *area,
 					  struct assay_region regions[ASSAY_MAX_REGIONS], int *total)
 {
@@ -115,7 +117,7 @@ static int regions_of(const char *picture, int w, int h, const struct assay_rect
 		map[i] = picture[i] == '.' ? 50 : (uint32_t)(picture[i] - '0') * 100;
 	struct assay__judge *judge;
 	assert_int_equal(assay__judge_open(w, h, NULL, NULL, &judge, NULL), 0);
-	int count = assay__judge_regions(judge, map, 100, area, regions, total);
+	int count = assay__judge_regions(judge, map, 100, area, NULL, regions, total, &counted);
 	assay__judge_close(judge);
 	free(map);
 	return count;
@@ -208,7 +210,7 @@ static void more_regions_than_are_kept(void **state)
 		for (int x = 0; x < SIDE; x += 2, n++)
 			map[y * SIDE + x] = (uint32_t)net_random_range(&seed, 101, 140);
 	assert_int_equal(assay__judge_open(SIDE, SIDE, NULL, NULL, &judge, NULL), 0);
-	assert_int_equal(assay__judge_regions(judge, map, 100, &area, r, &total), ASSAY_MAX_REGIONS);
+	assert_int_equal(assay__judge_regions(judge, map, 100, &area, NULL, r, &total, &counted), ASSAY_MAX_REGIONS);
 	assert_int_equal(total, n);
 	int above = 0;
 	for (int i = 0; i < SIDE * SIDE; i++)
@@ -220,6 +222,44 @@ static void more_regions_than_are_kept(void **state)
 			assert_true(r[i - 1].peak_y_px * SIDE + r[i - 1].peak_x_px < r[i].peak_y_px * SIDE + r[i].peak_x_px);
 	}
 	assert_memory_equal(&r[ASSAY_MAX_REGIONS], &guard, sizeof(guard));
+	assay__judge_close(judge);
+}
+
+static void length_and_zones(void **state)
+{
+	(void)state;
+	const struct assay_rect_px area = {10, 20, 80, 80};
+	struct assay_region r[ASSAY_MAX_REGIONS];
+	/* left half: zone 0; right half: zone 1, twice the threshold and at least 50 px long */
+	const struct assay__zone zones[2] = {{0, "face", 256, 0, 0}, {1, "rib", 512, 0, 50}};
+	uint32_t map[64] = {0};
+	uint8_t cells[64];
+	int total;
+	for (int i = 0; i < 64; i++)
+		cells[i] = i % 8 >= 4;
+	const struct assay__tolerance tolerance = {zones, cells};
+	struct assay__judge *judge;
+	assert_int_equal(assay__judge_open(8, 8, NULL, NULL, &judge, NULL), 0);
+	map[0] = 150;		  /* counts */
+	map[2 * 8 + 6] = 190; /* below the rib's threshold */
+	for (int y = 4; y < 8; y++)
+		map[y * 8 + 7] = 250; /* 40 px high, 10 wide: 41 px long, too short for the rib */
+	assert_int_equal(assay__judge_regions(judge, map, 100, &area, &tolerance, r, &total, &counted), 2);
+	assert_int_equal(total, 2);
+	assert_int_equal(counted, 1);
+	assert_true(r[0].counts && !r[1].counts);
+	assert_string_equal(r[0].zone, "face");
+	assert_string_equal(r[1].zone, "rib");
+	assert_int_equal(r[0].length_px, 14); /* a cell's diagonal */
+	assert_int_equal(r[1].length_px, 41);
+	map[3 * 8 + 7] = 201;
+	assert_int_equal(assay__judge_regions(judge, map, 100, &area, &tolerance, r, &total, &counted), 2);
+	assert_int_equal(counted, 2);
+	assert_int_equal(r[0].length_px, 51);
+	/* without zones the 190 joins in, and all count */
+	assert_int_equal(assay__judge_regions(judge, map, 100, &area, NULL, r, &total, &counted), 2);
+	assert_int_equal(counted, 2);
+	assert_null(r[0].zone);
 	assay__judge_close(judge);
 }
 
@@ -239,10 +279,10 @@ static void one_long_winding_region(void **state)
 				cells++;
 			}
 	assert_int_equal(assay__judge_open(SIDE, SIDE, NULL, NULL, &judge, NULL), 0);
-	assert_int_equal(assay__judge_regions(judge, map, 6, &area, r, &total), 1);
+	assert_int_equal(assay__judge_regions(judge, map, 6, &area, NULL, r, &total, &counted), 1);
 	assert_int_equal(total, 1);
 	assert_int_equal(r[0].area_px, cells);
-	assert_int_equal(assay__judge_regions(judge, map, 7, &area, r, &total), 0);
+	assert_int_equal(assay__judge_regions(judge, map, 7, &area, NULL, r, &total, &counted), 0);
 	assert_int_equal(total, 0);
 	assay__judge_close(judge);
 	free(map);
@@ -279,6 +319,7 @@ int main(void)
 		cmocka_unit_test(boxes_cover_broken_cells),
 		cmocka_unit_test(equal_peaks_from_the_top_left),
 		cmocka_unit_test(more_regions_than_are_kept),
+		cmocka_unit_test(length_and_zones),
 		cmocka_unit_test(one_long_winding_region),
 		cmocka_unit_test(failing_allocations),
 	};

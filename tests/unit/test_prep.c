@@ -7,24 +7,21 @@
 
 #define ALIGN 16
 
-static struct assay__view view_of(int working_px)
-{
-	return (struct assay__view){.working_px = working_px, .white_level = 65535};
-}
+static const struct assay__view whole = {.white_level = 65535};
 
 struct shrunk {
 	struct assay__geometry geometry;
 	uint8_t *pixels;
 };
 
-static struct shrunk shrink(const struct assay_image *image, const struct assay__view *view)
+static struct shrunk shrink_to(int working_px, const struct assay_image *image, const struct assay__view *view)
 {
 	struct shrunk to;
 	struct assay__shape shape = assay__shape_of(image);
 	struct assay__prep *prep;
 	struct failing failing;
 	failing_open(&failing, 0);
-	assert_int_equal(assay__prep_geometry(view, &shape, ALIGN, &to.geometry, NULL), 0);
+	assert_int_equal(assay__prep_geometry(view, working_px, &shape, ALIGN, &to.geometry, NULL), 0);
 	assert_int_equal(assay__prep_open(view, &shape, &to.geometry, &failing.allocator, &prep, NULL), 0);
 	int requests = failing.requests;
 	size_t row_bytes = (size_t)to.geometry.width_px * 4;
@@ -35,6 +32,11 @@ static struct shrunk shrink(const struct assay_image *image, const struct assay_
 	assay__prep_close(prep);
 	assert_int_equal(failing.alive, 0);
 	return to;
+}
+
+static struct shrunk shrink(const struct assay_image *image, const struct assay__view *view)
+{
+	return shrink_to(64, image, view);
 }
 
 static void geometry_keeps_the_aspect(void **state)
@@ -57,20 +59,18 @@ static void geometry_keeps_the_aspect(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct assay__view view = view_of(cases[i].working);
 		struct assay__shape shape = {cases[i].width, cases[i].height, 1, 8};
 		struct assay__geometry g;
-		assert_int_equal(assay__prep_geometry(&view, &shape, ALIGN, &g, NULL), 0);
+		assert_int_equal(assay__prep_geometry(&whole, cases[i].working, &shape, ALIGN, &g, NULL), 0);
 		assert_int_equal(g.width_px, cases[i].to_width);
 		assert_int_equal(g.height_px, cases[i].to_height);
 		assert_int_equal(g.grid_width, g.width_px / 8);
 		assert_int_equal(g.grid_height, g.height_px / 8);
 		assert_int_equal(g.area.width, cases[i].width);
 	}
-	struct assay__view least = view_of(64);
 	struct assay__shape shape = {100, 100, 1, 8};
 	struct assay__geometry g;
-	assert_int_equal(assay__prep_geometry(&least, &shape, 48, &g, NULL), 0);
+	assert_int_equal(assay__prep_geometry(&whole, 64, &shape, 48, &g, NULL), 0);
 	assert_int_equal(g.width_px, 96); /* at least 64, and a multiple of 48 */
 }
 
@@ -92,12 +92,12 @@ static void geometry_refuses_what_cannot_be(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct assay__view view = view_of(cases[i].working);
+		struct assay__view view = whole;
 		view.roi = cases[i].roi;
 		struct assay__shape shape = {cases[i].width, cases[i].height, 3, 8};
 		struct assay__geometry g = {.width_px = 1234};
 		struct assay_error error = {0};
-		assert_int_equal(assay__prep_geometry(&view, &shape, ALIGN, &g, &error), ASSAY_E_MISMATCH);
+		assert_int_equal(assay__prep_geometry(&view, cases[i].working, &shape, ALIGN, &g, &error), ASSAY_E_MISMATCH);
 		assert_non_null(strstr(error.message, cases[i].words));
 		assert_int_equal(g.width_px, 1234);
 	}
@@ -110,7 +110,7 @@ static void flat_stays_flat(void **state)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		for (int value = 0; value <= 255; value += 51) {
 			struct assay_image image;
-			struct assay__view view = view_of(64);
+			struct assay__view view = whole;
 			int channels = i % 2 ? 3 : 1;
 			assay_image_create(sizes[i][0], sizes[i][1], channels, 8, NULL, &image, NULL);
 			memset(image.pixels, value, image.stride_bytes * (size_t)image.height_px);
@@ -126,7 +126,7 @@ static void flat_stays_flat(void **state)
 static void same_size_is_a_copy(void **state)
 {
 	struct assay_image image = make_part(80, 64, 3, 8, 3);
-	struct assay__view view = view_of(64);
+	struct assay__view view = whole;
 	(void)state;
 	struct shrunk to = shrink(&image, &view);
 	assert_int_equal(to.geometry.width_px, 80);
@@ -178,8 +178,7 @@ static void bits_never_change(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct assay_image image;
-		struct assay__view view = {
-			.working_px = cases[i].working, .roi = cases[i].roi, .grey = cases[i].grey, .white_level = 40000};
+		struct assay__view view = {.roi = cases[i].roi, .grey = cases[i].grey, .white_level = 40000};
 		uint64_t seed = i;
 		assay_image_create(cases[i].width, cases[i].height, cases[i].channels, cases[i].depth, NULL, &image, NULL);
 		for (int y = 0; y < image.height_px; y++)
@@ -191,7 +190,7 @@ static void bits_never_change(void **state)
 				else
 					memcpy(at, &v, 2);
 			}
-		struct shrunk to = shrink(&image, &view);
+		struct shrunk to = shrink_to(cases[i].working, &image, &view);
 		uint64_t hash = fnv1a(to.pixels, (size_t)to.geometry.width_px * (size_t)to.geometry.height_px * 4);
 		if (hash != cases[i].hash)
 			fail_msg("case %zu: 0x%016llx", i, (unsigned long long)hash);
@@ -227,7 +226,7 @@ static void filter_is_the_triangle(void **state)
 		assay_image_create(sizes[i][0], sizes[i][1], 3, 8, NULL, &image, NULL);
 		for (size_t p = 0; p < image.stride_bytes * (size_t)image.height_px; p++)
 			image.pixels[p] = (uint8_t)net_random(&seed);
-		struct assay__view view = view_of(64);
+		struct assay__view view = whole;
 		struct shrunk to = shrink(&image, &view);
 		for (int y = 0; y < to.geometry.height_px; y += 7)
 			for (int x = 0; x < to.geometry.width_px; x++)
@@ -244,7 +243,7 @@ static void filter_is_the_triangle(void **state)
 static void region_is_cropped_first(void **state)
 {
 	struct assay_image image = make_part(200, 150, 3, 8, 4), crop;
-	struct assay__view view = view_of(64), all = view_of(64);
+	struct assay__view view = whole, all = whole;
 	(void)state;
 	view.roi = (struct assay_rect_px){31, 17, 120, 99};
 	crop = image;
@@ -268,7 +267,7 @@ static void sixteen_bits_by_white_level(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct assay_image image;
-		struct assay__view view = view_of(64);
+		struct assay__view view = whole;
 		uint16_t v = (uint16_t)cases[i].sample;
 		view.white_level = cases[i].white;
 		assay_image_create(70, 70, 1, 16, NULL, &image, NULL);
@@ -289,7 +288,7 @@ static void colour_to_grey(void **state)
 	for (size_t i = 0; i < sizeof(colours) / sizeof(colours[0]); i++)
 		for (int depth = 8; depth <= 16; depth += 8) {
 			struct assay_image image;
-			struct assay__view view = view_of(64);
+			struct assay__view view = whole;
 			view.grey = true;
 			assay_image_create(64, 64, 3, depth, NULL, &image, NULL);
 			for (size_t p = 0; p < (size_t)64 * 64 * 3; p++)
@@ -305,12 +304,12 @@ static void colour_to_grey(void **state)
 static void mask_needs_half_a_cell(void **state)
 {
 	struct assay_image mask;
-	struct assay__view view = view_of(64);
+	struct assay__view view = whole;
 	struct assay__shape shape = {128, 128, 1, 8};
 	struct assay__geometry g;
 	uint8_t cells[64];
 	(void)state;
-	assert_int_equal(assay__prep_geometry(&view, &shape, ALIGN, &g, NULL), 0);
+	assert_int_equal(assay__prep_geometry(&view, 64, &shape, ALIGN, &g, NULL), 0);
 	assay_image_create(128, 128, 1, 8, NULL, &mask, NULL); /* a cell is 16x16 pixels */
 	assert_int_equal(assay__prep_mask(&mask, &g, cells), 0);
 	for (int y = 0; y < 16; y++)
@@ -328,7 +327,7 @@ static void mask_needs_half_a_cell(void **state)
 static void mask_of_odd_sizes(void **state)
 {
 	struct assay_image mask;
-	struct assay__view view = view_of(64);
+	struct assay__view view = whole;
 	struct assay__geometry g;
 	uint8_t cells[64];
 	(void)state;
@@ -339,7 +338,7 @@ static void mask_of_odd_sizes(void **state)
 			mask.pixels[(size_t)y * mask.stride_bytes + (size_t)x * 6 + 5] = 1;
 	struct assay__shape shape = assay__shape_of(&mask);
 	view.roi = (struct assay_rect_px){1, 1, 6, 6};
-	assert_int_equal(assay__prep_geometry(&view, &shape, ALIGN, &g, NULL), 0);
+	assert_int_equal(assay__prep_geometry(&view, 64, &shape, ALIGN, &g, NULL), 0);
 	assert_int_equal(g.grid_width * g.grid_height, 64);
 	assert_int_equal(assay__prep_mask(&mask, &g, cells), 32);
 	for (int i = 0; i < 64; i++)
@@ -349,12 +348,12 @@ static void mask_of_odd_sizes(void **state)
 
 static void failing_allocations(void **state)
 {
-	struct assay__view view = view_of(64);
+	struct assay__view view = whole;
 	struct assay__shape shape = {200, 150, 3, 16};
 	struct assay__geometry g;
 	(void)state;
 	view.grey = true;
-	assay__prep_geometry(&view, &shape, ALIGN, &g, NULL);
+	assay__prep_geometry(&view, 64, &shape, ALIGN, &g, NULL);
 	for (int k = 1;; k++) {
 		struct failing failing;
 		struct assay__prep *prep = NULL;

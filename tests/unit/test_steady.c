@@ -5,7 +5,8 @@
 #include "vision_util.h"
 
 #define GOOD 20
-#define INSPECTIONS 4000
+#define INSPECTIONS 4000 /* at one small scale; fewer where each takes longer */
+#define INSPECTIONS_LONG 420
 /* Growth that is noise; a leak of a hundred bytes a picture is beyond it. */
 #define NOISE_BYTES (256 << 10)
 
@@ -36,7 +37,7 @@ static long resident_bytes(void)
 }
 
 /* Good parts, defective ones, and what cannot be judged, in turn. */
-static void inspect_for_long(const struct assay_teach_options *options)
+static void inspect_for_long(const struct assay_teach_options *options, int inspections)
 {
 	struct failing counting;
 	struct shelf shelf;
@@ -53,8 +54,8 @@ static void inspect_for_long(const struct assay_teach_options *options)
 	for (int i = 0; i < GOOD; i += 2)
 		spoil(&shelf.images[i], 40, 10 + 2 * i, 12);
 	assert_int_equal(assay_worker_open(recipe, &worker, NULL), 0);
-	for (int i = 0; i < INSPECTIONS; i++) {
-		if (i == INSPECTIONS / 10) {
+	for (int i = 0; i < inspections; i++) {
+		if (i == inspections / 10) {
 			warm = counting.requests;
 			malloc_trim(0); /* what teaching has freed would hide a leak */
 			start = resident_bytes();
@@ -66,9 +67,9 @@ static void inspect_for_long(const struct assay_teach_options *options)
 	long grown = resident_bytes() - start;
 	assert_int_equal(counting.requests, warm);
 	if (RESIDENT_TELLS && grown > NOISE_BYTES)
-		fail_msg("resident memory grew by %ld bytes in %d inspections", grown, INSPECTIONS * 9 / 10);
+		fail_msg("resident memory grew by %ld bytes in %d inspections", grown, inspections * 9 / 10);
 	assert_true(verdicts[ASSAY_PASS] > 0 && verdicts[ASSAY_FAIL] > 0);
-	assert_int_equal(verdicts[ASSAY_FAULT], INSPECTIONS / 7);
+	assert_int_equal(verdicts[ASSAY_FAULT], inspections / 7);
 	assay_worker_close(worker);
 	assay_recipe_close(recipe);
 	assay_image_free(&other, NULL);
@@ -80,7 +81,7 @@ static void plain_search(void **state)
 {
 	struct assay_teach_options options = quick_options();
 	(void)state;
-	inspect_for_long(&options);
+	inspect_for_long(&options, INSPECTIONS);
 }
 
 static void search_by_codes(void **state)
@@ -88,7 +89,7 @@ static void search_by_codes(void **state)
 	struct assay_teach_options options = quick_options();
 	(void)state;
 	options.bank_size = 400;
-	inspect_for_long(&options);
+	inspect_for_long(&options, INSPECTIONS);
 }
 
 static void region_and_mask(void **state)
@@ -99,8 +100,15 @@ static void region_and_mask(void **state)
 	memset(mask.pixels, 0, 2000);
 	options.mask = &mask;
 	options.roi = (struct assay_rect_px){5, 5, 80, 70};
-	inspect_for_long(&options);
+	inspect_for_long(&options, INSPECTIONS);
 	assay_image_free(&mask, NULL);
+}
+
+static void several_scales(void **state)
+{
+	struct assay_teach_options options = {.bank_size = 60};
+	(void)state;
+	inspect_for_long(&options, INSPECTIONS_LONG);
 }
 
 static int open_network(void **state)
@@ -123,6 +131,7 @@ int main(void)
 		cmocka_unit_test(plain_search),
 		cmocka_unit_test(search_by_codes),
 		cmocka_unit_test(region_and_mask),
+		cmocka_unit_test(several_scales),
 	};
 	return cmocka_run_group_tests(tests, open_network, close_network);
 }

@@ -42,9 +42,14 @@ static void options_out_of_range(void **state)
 		struct assay_teach_options options;
 		const char *words;
 	} cases[] = {
-		{{.working_px = 63}, "the working size is 63; it must be 64 to 1024"},
-		{{.working_px = 1025}, "1025"},
+		{{.working_px = 63}, "the working size is 63; it must be 64 to 2048"},
+		{{.working_px = 2049}, "2049"},
 		{{.working_px = -1}, "-1"},
+		{{.smallest_defect_px = -1}, "the smallest defect is -1; it must be 1 to 4096"},
+		{{.smallest_defect_px = 4097}, "4097"},
+		{{.working_px = 64, .smallest_defect_px = 5}, "give one of them"},
+		{{.light_tolerance = 1.1}, "the light tolerance is 1.1"},
+		{{.light_tolerance = 0.0 / 0.0}, "the light tolerance is"},
 		{{.bank_size = 15}, "the bank size is 15; it must be 16 to 16384"},
 		{{.bank_size = 16385}, "16385"},
 		{{.folds = 1}, "the number of folds is 1; it must be 2 to 20"},
@@ -83,12 +88,21 @@ static void defaults(void **state)
 	struct assay__settings s;
 	(void)state;
 	assert_int_equal(assay__settings_from(NULL, &s, NULL), 0);
-	assert_int_equal(s.view.working_px, 256);
+	assert_int_equal(s.working_px, 0);
+	assert_int_equal(s.smallest_defect_px, 0);
+	assert_true(s.exposure);
+	assert_true(s.light_tolerance == 0.2);
 	assert_int_equal(s.bank_size, 2000);
 	assert_int_equal(s.folds, 10);
 	assert_true(s.overkill == 0.005);
 	assert_int_equal(s.view.white_level, 65535);
 	assert_int_equal(s.view.roi.width, 0);
+	struct assay_teach_options options = {.light_tolerance = -1};
+	assert_int_equal(assay__settings_from(&options, &s, NULL), 0);
+	assert_true(s.exposure && s.light_tolerance == 0);
+	options = (struct assay_teach_options){.no_exposure = true};
+	assert_int_equal(assay__settings_from(&options, &s, NULL), 0);
+	assert_true(!s.exposure && s.light_tolerance == 0);
 }
 
 static void too_few_pictures(void **state)
@@ -217,8 +231,10 @@ static void unreadable_and_repeated(void **state)
 	assert_int_equal(report.threshold_q8, report.score_max_q8);
 	assert_true(report.score_min_q8 > 0 && report.score_min_q8 <= report.score_median_q8);
 	assert_string_equal(heard.stages,
-						"reading;features;fold 1 of 10;fold 2 of 10;fold 3 of 10;fold 4 of 10;fold 5 of 10;"
-						"fold 6 of 10;fold 7 of 10;fold 8 of 10;fold 9 of 10;fold 10 of 10;bank;");
+						"reading;light;features at 64 px;fold 1 of 10 at 64 px;fold 2 of 10 at 64 px;"
+						"fold 3 of 10 at 64 px;fold 4 of 10 at 64 px;fold 5 of 10 at 64 px;fold 6 of 10 at 64 px;"
+						"fold 7 of 10 at 64 px;fold 8 of 10 at 64 px;fold 9 of 10 at 64 px;fold 10 of 10 at 64 px;"
+						"bank at 64 px;");
 	assay_recipe_close(recipe);
 	shelf_clear(&shelf);
 }

@@ -3,9 +3,10 @@
  * A door: where verdicts go. Each output runs its own thread behind its own bounded queue, so that none can delay another;
  * adding one is output_x.c ending in one `const struct assay__output_ops`, and its row in outputs.c.
  *
- * A part reaches an output in two steps. `post` is called by the pipeline the moment a verdict stands (before it is recorded) and must
- * return within microseconds: copy what is needed, wake the own thread. Outputs that acknowledge to an asker (HTTP,
- * MQTT reply, Modbus result valid when `durable_ack` is set) wait for `recorded`, called once the record is on disk.
+ * A part reaches an output in two steps. `post` is called by the pipeline the moment a verdict stands (before it is recorded), from
+ * any worker, and must return within microseconds: copy what is needed, wake the own thread. Outputs that acknowledge to an asker (HTTP,
+ * MQTT reply, Modbus result valid when `durable_ack` is set) wait for `recorded`, called once the record is on disk. When that call
+ * never comes, they give up after a time of their own and say so in what they send.
  */
 #ifndef ASSAY_SRC_STATION_OUTPUT_OUTPUT_H
 #define ASSAY_SRC_STATION_OUTPUT_OUTPUT_H
@@ -40,6 +41,11 @@ struct assay__station_port {
 	/** Counters since start; see station.h. */
 	void (*counters)(void *ctx, struct assay__counters *out);
 	void (*event)(void *ctx, const char *kind, const char *text); /**< logged, recorded, streamed */
+	/** Number of the recipe in use (1 is the first configured), 0 without one. Nullable: then outputs say 0. */
+	int (*recipe_number)(void *ctx);
+	const char *station;					 /**< the station's name, for topics and messages; never NULL or empty */
+	const char *state_dir;					 /**< folder for what must outlive a restart; NULL: memory only */
+	const struct assay_allocator *allocator; /**< nullable */
 };
 
 struct assay__output;
@@ -63,5 +69,9 @@ struct assay__output_ops {
 
 /** NULL-ended table of all outputs built in. */
 extern const struct assay__output_ops *const assay__outputs[];
+
+/* Its rows, each where its library was there at build time. */
+extern const struct assay__output_ops assay__output_stdout, assay__output_modbus_server, assay__output_modbus_client,
+	assay__output_mqtt, assay__output_sparkplug, assay__output_webhook, assay__output_gpio;
 
 #endif

@@ -92,7 +92,15 @@ int64_t assay__net_macs(const struct assay__net *net, int width, int height);
  */
 int assay__plan_open(const struct assay__net *net, int width, int height, const struct assay_allocator *allocator,
 					 struct assay__plan **out, struct assay_error *error);
+/**
+ * As above, in the buffers of `lender` (nullable, of the same network) if they are large enough. The lender must outlive
+ * the plan; a run of either makes the maps of the other's last run invalid, and the two run one after the other.
+ */
+int assay__plan_open_beside(const struct assay__net *net, int width, int height, const struct assay__plan *lender,
+							const struct assay_allocator *allocator, struct assay__plan **out,
+							struct assay_error *error);
 void assay__plan_close(struct assay__plan *plan);
+/** Borrowed buffers are not counted. */
 size_t assay__plan_bytes(const struct assay__plan *plan);
 /**
  * Where to put the image: 4 bytes a pixel, R G B and one ignored; rows *row_bytes apart. A run uses this memory up:
@@ -102,7 +110,11 @@ uint8_t *assay__plan_input(struct assay__plan *plan, size_t *row_bytes);
 /** Runs the network; afterwards maps[0..tap_count) are valid until the next run. Allocates nothing. */
 void assay__plan_run(struct assay__plan *plan, struct assay__map maps[ASSAY__MAX_TAPS]);
 
-/** The network built into the library. */
+/** The network built into the library that is used where none is asked for. */
 const void *assay__net_builtin(size_t *size_bytes);
+/** Names of the networks built in, from index 0, which is the default; NULL past the last. */
+const char *assay__net_builtin_name(int index);
+/** The network built in under that name, or NULL with *size_bytes untouched. */
+const void *assay__net_builtin_find(const char *name, size_t *size_bytes);
 
 #endif

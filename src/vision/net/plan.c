@@ -31,7 +31,8 @@ struct buffer {
 struct assay__plan {
 	const struct assay__net *net;
 	const struct assay_allocator *allocator;
-	size_t bytes;
+	size_t bytes;  /* of the workspace */
+	bool borrowed; /* the workspace is another plan's */
 	uint8_t *workspace, *scratch, *strip;
 	struct buffer buffers[ASSAY__MAX_TENSORS];
 };
@@ -159,6 +160,13 @@ static size_t largest_strip(const struct assay__net *net, const struct buffer *b
 int assay__plan_open(const struct assay__net *net, int width, int height, const struct assay_allocator *allocator,
 					 struct assay__plan **out, struct assay_error *error)
 {
+	return assay__plan_open_beside(net, width, height, NULL, allocator, out, error);
+}
+
+int assay__plan_open_beside(const struct assay__net *net, int width, int height, const struct assay__plan *lender,
+							const struct assay_allocator *allocator, struct assay__plan **out,
+							struct assay_error *error)
+{
 	if (width < 1 || height < 1 || width > MAX_SIDE_PX || height > MAX_SIDE_PX || width % net->align != 0 ||
 		height % net->align != 0)
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1,
@@ -176,13 +184,18 @@ int assay__plan_open(const struct assay__net *net, int width, int height, const 
 	size_t maps = place_buffers(plan->buffers, net->tensor_count);
 	size_t scratch = largest_scratch(net, plan->buffers);
 	size_t bytes = maps + scratch + largest_strip(net, plan->buffers);
-	plan->workspace = bytes <= MAX_WORKSPACE_BYTES ? assay__alloc_aligned(allocator, bytes) : NULL;
+	plan->borrowed = lender && lender->bytes >= bytes;
+	if (plan->borrowed)
+		plan->workspace = lender->workspace;
+	else
+		plan->workspace = bytes <= MAX_WORKSPACE_BYTES ? assay__alloc_aligned(allocator, bytes) : NULL;
 	if (!plan->workspace) {
 		assay__plan_close(plan);
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a workspace of %zu bytes, for %d x %d pixels",
 						   bytes, width, height);
 	}
-	memset(plan->workspace, 0, bytes);
+	if (!plan->borrowed)
+		memset(plan->workspace, 0, bytes);
 	plan->bytes = bytes;
 	plan->scratch = plan->workspace + maps;
 	plan->strip = plan->scratch + scratch;
@@ -198,13 +211,14 @@ void assay__plan_close(struct assay__plan *plan)
 {
 	if (!plan)
 		return;
-	assay__free_aligned(plan->allocator, plan->workspace);
+	if (!plan->borrowed)
+		assay__free_aligned(plan->allocator, plan->workspace);
 	assay__free(plan->allocator, plan);
 }
 
 size_t assay__plan_bytes(const struct assay__plan *plan)
 {
-	return sizeof(*plan) + plan->bytes;
+	return sizeof(*plan) + (plan->borrowed ? 0 : plan->bytes);
 }
 
 uint8_t *assay__plan_input(struct assay__plan *plan, size_t *row_bytes)
