@@ -9,6 +9,7 @@
 #include "cli/cmd.h"
 #include "cli/common.h"
 #include "cli/fields.h"
+#include "cli/labelled.h"
 #include "cli/teaching.h"
 
 #define BINS 12
@@ -166,6 +167,10 @@ static void print_text(const struct facts *facts)
 	printf("calibration   in %d folds; good parts scored %.2f to %.2f, median %.2f\n", report->folds,
 		   report->score_min_q8 / 256.0, report->score_max_q8 / 256.0, report->score_median_q8 / 256.0);
 	print_histogram(info);
+	if (report->labels.offered) {
+		assay__labels_text(&report->labels, risk);
+		printf("labels        %s\n", risk);
+	}
 	printf("content hash  ");
 	print_hash(info->content_hash);
 	printf("memory        %.1f MB for each thread\n", (double)info->workspace_bytes / 1e6);
@@ -235,6 +240,7 @@ static int print_json(const struct facts *facts)
 	for (int i = 0; i < report->parts_used; i++)
 		assay__json_double(&json, info->calibration_q8[i] / 256.0);
 	assay__json_array_end(&json);
+	assay__labels_json(&json, &report->labels);
 	assay__field_hex(&json, "content_hash", info->content_hash, sizeof(info->content_hash));
 	assay__field_int(&json, "workspace_bytes", (int64_t)info->workspace_bytes);
 	assay__field_text(&json, "kernels", facts->kernels);

@@ -153,6 +153,7 @@ int assay__teaching_run(const struct assay__setup *setup, const struct assay__te
 		.scale = settings->scale,
 		.white_level = settings->white_level,
 		.mm_per_px = settings->mm_per_px,
+		.defects = settings->defects,
 	};
 	struct assay_zones *zones = NULL;
 	struct assay_env env = setup->env;

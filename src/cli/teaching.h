@@ -19,6 +19,7 @@ struct assay__teaching_settings {
 	double mm_per_px;	 /**< 0: not known */
 	const char *network; /**< a name built in, or a file; NULL: ASSAY_NET, else the default */
 	bool grey, scale, exposure;
+	const struct assay_defects *defects; /**< labelled; NULL: none. Not an option: the verb lists them */
 };
 
 /** The rows of an option table for a field `member` of `owner` that is a struct assay__teaching_settings. */

@@ -30,7 +30,7 @@ struct numbers { /* of every parameter: value, gradient and the two moments of A
 struct training {
 	const struct assay__example *examples;
 	const int *pick;
-	int dim, parameters;
+	int scale, dim, parameters;
 	struct numbers p;
 	float largest_unit;
 	struct assay__head *head;
@@ -205,10 +205,10 @@ static void backward(struct training *t, const int8_t *vector, float slope)
 static void learn_scattered(struct training *t, const struct assay__example *e, bool defect, float weight)
 {
 	for (int k = 0; k < SCATTERED; k++) {
-		int cell = (int)(draw(t) % (uint64_t)e->cells);
+		int cell = (int)(draw(t) % (uint64_t)e->cells[t->scale]);
 		if (t->logits[cell] == INT32_MIN)
 			continue;
-		const int8_t *vector = e->vectors + (size_t)cell * (size_t)t->dim;
+		const int8_t *vector = e->vectors[t->scale] + (size_t)cell * (size_t)t->dim;
 		float wrong = (float)assay__logistic((double)forward(t, vector)) - (defect ? 1.0f : 0.0f);
 		backward(t, vector, wrong * weight / SCATTERED);
 	}
@@ -222,17 +222,17 @@ static void learn_bag(struct training *t, const struct assay__example *e, bool d
 		learn_scattered(t, e, defect, weight);
 		return;
 	}
-	int count = assay__head_top(t->logits, e->cells, top);
+	int count = assay__head_top(t->logits, e->cells[t->scale], top);
 	while (count > 0 && t->logits[top[count - 1]] == INT32_MIN)
 		count--;
 	if (count == 0)
 		return;
 	float sum = 0;
 	for (int k = 0; k < count; k++)
-		sum += forward(t, e->vectors + (size_t)top[k] * (size_t)t->dim);
+		sum += forward(t, e->vectors[t->scale] + (size_t)top[k] * (size_t)t->dim);
 	float wrong = (float)assay__logistic((double)(sum / (float)count)) - (defect ? 1.0f : 0.0f);
 	for (int k = 0; k < count; k++) {
-		const int8_t *vector = e->vectors + (size_t)top[k] * (size_t)t->dim;
+		const int8_t *vector = e->vectors[t->scale] + (size_t)top[k] * (size_t)t->dim;
 		forward(t, vector);
 		backward(t, vector, wrong * weight / (float)count);
 	}
@@ -242,19 +242,19 @@ static void learn_example(struct training *t, int index)
 {
 	const struct assay__example *e = &t->examples[index];
 	float weight = 1.0f / BATCH;
-	assay__head_run(t->head, e->vectors, e->cells, t->logits);
-	if (!e->defect || !e->marks) {
+	assay__head_run(t->head, e->vectors[t->scale], e->cells[t->scale], t->logits);
+	if (!e->defect || !e->marks[t->scale]) {
 		learn_bag(t, e, e->defect, weight);
 		return;
 	}
-	for (int i = 0; i < e->cells; i++)
-		if (!e->marks[i])
+	for (int i = 0; i < e->cells[t->scale]; i++)
+		if (!e->marks[t->scale][i])
 			t->logits[i] = INT32_MIN;
 	learn_bag(t, e, true, weight);
 	/* outside the marks it is as good as a good part, but marks are drawn roughly: half the weight */
-	assay__head_run(t->head, e->vectors, e->cells, t->logits);
-	for (int i = 0; i < e->cells; i++)
-		if (e->marks[i])
+	assay__head_run(t->head, e->vectors[t->scale], e->cells[t->scale], t->logits);
+	for (int i = 0; i < e->cells[t->scale]; i++)
+		if (e->marks[t->scale][i])
 			t->logits[i] = INT32_MIN;
 	learn_bag(t, e, false, weight / 2);
 }
@@ -312,8 +312,8 @@ static int open_training(struct training *t, int count, enum assay_isa isa, cons
 	int cells = 1;
 	for (int i = 0; i < count; i++) {
 		const struct assay__example *e = &t->examples[t->pick ? t->pick[i] : i];
-		assert(e->cells >= 1);
-		cells = e->cells > cells ? e->cells : cells;
+		assert(e->cells[t->scale] >= 1);
+		cells = e->cells[t->scale] > cells ? e->cells[t->scale] : cells;
 		t->count[e->defect]++;
 	}
 	if (t->count[0] < 1 || t->count[1] < 1)
@@ -341,11 +341,11 @@ static int open_training(struct training *t, int count, enum assay_isa isa, cons
 	return 0;
 }
 
-int assay__head_train(const struct assay__example *examples, const int *pick, int count, int dim, enum assay_isa isa,
-					  int (*stop)(void *ctx), void *ctx, const struct assay_allocator *allocator,
+int assay__head_train(const struct assay__example *examples, const int *pick, int count, int scale, int dim,
+					  enum assay_isa isa, int (*stop)(void *ctx), void *ctx, const struct assay_allocator *allocator,
 					  struct assay__head **out, struct assay_error *error)
 {
-	struct training t = {.examples = examples, .pick = pick, .dim = dim, .state = SEED};
+	struct training t = {.examples = examples, .pick = pick, .scale = scale, .dim = dim, .state = SEED};
 	int rc = open_training(&t, count, isa, allocator, error);
 	if (rc == 0)
 		rc = run(&t, stop, ctx, error);

@@ -8,6 +8,8 @@
 #include "vision/metrics.h"
 
 #define SCORE_MOST (UINT32_MAX / 2)
+#define GAP_SHARE 4 /* of the gap between good parts and defects, what is left to good parts */
+#define STEPS 8		/* thresholds of the bank that are tried */
 
 /* Order-preserving, so that logits and scores are sorted and ranked by the same code. */
 static uint32_t ranked(int32_t logit)
@@ -80,33 +82,82 @@ static int at_most(const uint32_t *sorted, int count, uint32_t threshold)
 	return n;
 }
 
-/* The head's threshold: as calibration gives it, moved to the middle of the gap up to the next defect. */
-static uint32_t head_threshold(const struct sorted *s, double overkill)
+/* Two thresholds, and the defects that escape both. */
+struct choice {
+	uint32_t bank, head; /* head: ranked */
+	int escapes;
+};
+
+/*
+ * The heads' threshold beside this one of the bank's. `spare` good parts may still be rejected of those the bank lets
+ * pass; `rest` is work memory.
+ */
+static struct choice choose_head(const uint32_t *bank_q8, const int32_t *logit_q12, const uint8_t *defect, int count,
+								 uint32_t bank, int spare, uint32_t *rest)
 {
-	uint32_t low = assay__conformal_threshold(s->good, s->good_count, overkill);
-	int below = at_most(s->bad, s->bad_count, low);
-	return below == s->bad_count ? low : low + (s->bad[below] - low) / 2;
+	struct choice c = {.bank = bank};
+	uint32_t caught = UINT32_MAX;
+	int n = 0;
+	for (int i = 0; i < count; i++)
+		if (bank_q8[i] > bank)
+			spare -= !defect[i];
+		else if (!defect[i])
+			rest[n++] = ranked(logit_q12[i]);
+	qsort(rest, (size_t)n, sizeof(*rest), ascending);
+	spare = spare < 0 ? 0 : spare > n - 1 ? n - 1 : spare;
+	c.head = rest[n - 1 - spare];
+	for (int i = 0; i < count; i++) {
+		uint32_t logit = ranked(logit_q12[i]);
+		if (!defect[i] || bank_q8[i] > bank)
+			continue;
+		if (logit <= c.head)
+			c.escapes++;
+		else if (logit < caught)
+			caught = logit;
+	}
+	if (caught != UINT32_MAX)
+		c.head += (caught - c.head) / GAP_SHARE;
+	return c;
 }
 
-static void fit(struct sorted *s, const uint32_t *bank_q8, const int32_t *logit_q12, const uint8_t *defect, int count,
-				double overkill, struct assay__join *join, struct assay__join_report *report, bool *fits)
+static struct choice choose(const struct sorted *bank, const uint32_t *bank_q8, const int32_t *logit_q12,
+							const uint8_t *defect, int count, double overkill, uint32_t *rest)
+{
+	int n = bank->good_count, most = assay__conformal_rank(n, overkill), least = assay__conformal_rank(n, overkill / 2);
+	struct choice best = {.escapes = -1};
+	for (int k = 0; k <= STEPS; k++) {
+		int rank = most - (most - least) * k / STEPS;
+		struct choice c = choose_head(bank_q8, logit_q12, defect, count, bank->good[n - rank], most - 1, rest);
+		if (best.escapes < 0 || c.escapes < best.escapes)
+			best = c;
+	}
+	return best;
+}
+
+static void fit(struct sorted *s, uint32_t *rest, const uint32_t *bank_q8, const int32_t *logit_q12,
+				const uint8_t *defect, int count, double overkill, struct assay__join *join,
+				struct assay__join_report *report, bool *fits)
 {
 	struct assay__join j;
 	struct assay__join_report r;
-	sort_scores(s, bank_q8, logit_q12, defect, count, 1, NULL);
-	j.head_low_q12 = unranked(s->good[(s->good_count - 1) / 2]);
-	j.head_high_q12 = unranked(head_threshold(s, overkill / 2));
 	sort_scores(s, bank_q8, logit_q12, defect, count, 0, NULL);
+	struct choice chosen = choose(s, bank_q8, logit_q12, defect, count, overkill, rest);
+	r.bank_q8 = assay__conformal_threshold(s->good, s->good_count, overkill);
+	r.bank_escapes = at_most(s->bad, s->bad_count, r.bank_q8);
 	j.bank_low_q8 = s->good[(s->good_count - 1) / 2];
-	j.bank_high_q8 = assay__conformal_threshold(s->good, s->good_count, overkill / 2);
+	j.bank_high_q8 = chosen.bank;
+	r.bank_auroc = assay__auroc(s->good, (size_t)s->good_count, s->bad, (size_t)s->bad_count);
+	sort_scores(s, bank_q8, logit_q12, defect, count, 1, NULL);
+	uint32_t usual = s->good[(int64_t)(s->good_count - 1) * 9 / 10];
+	if (usual >= chosen.head)
+		usual = s->good[(s->good_count - 1) / 2];
+	j.head_low_q12 = unranked(usual);
+	j.head_high_q12 = unranked(chosen.head);
 	*fits = assay__join_sane(&j);
 	if (!*fits)
 		return;
-	r.bank_q8 = assay__conformal_threshold(s->good, s->good_count, overkill);
-	r.bank_escapes = at_most(s->bad, s->bad_count, r.bank_q8);
-	r.bank_auroc = assay__auroc(s->good, (size_t)s->good_count, s->bad, (size_t)s->bad_count);
+	r.joined_q8 = chosen.bank;
 	sort_scores(s, bank_q8, logit_q12, defect, count, 2, &j);
-	r.joined_q8 = assay__conformal_threshold(s->good, s->good_count, overkill);
 	r.joined_escapes = at_most(s->bad, s->bad_count, r.joined_q8);
 	r.joined_auroc = assay__auroc(s->good, (size_t)s->good_count, s->bad, (size_t)s->bad_count);
 	r.better =
@@ -121,12 +172,14 @@ int assay__join_fit(const uint32_t *bank_q8, const int32_t *logit_q12, const uin
 {
 	struct sorted s = {.good = assay__calloc(allocator, (size_t)count, sizeof(*s.good)),
 					   .bad = assay__calloc(allocator, (size_t)count, sizeof(*s.bad))};
+	uint32_t *rest = assay__calloc(allocator, (size_t)count, sizeof(*rest));
 	int rc = 0;
-	if (s.good && s.bad)
-		fit(&s, bank_q8, logit_q12, defect, count, overkill, join, report, fits);
+	if (s.good && s.bad && rest)
+		fit(&s, rest, bank_q8, logit_q12, defect, count, overkill, join, report, fits);
 	else
 		rc = assay__fail(error, ASSAY_E_NOMEM, -1, "no memory to join %d scores", count);
 	assay__free(allocator, s.good);
 	assay__free(allocator, s.bad);
+	assay__free(allocator, rest);
 	return rc;
 }

@@ -41,6 +41,38 @@ void assay__kinds_mean(const int8_t *vectors, const int32_t *cells, int count, i
 	}
 }
 
+/* Which of the inspected cells this one is, or -1. */
+static int32_t find_cell(const int32_t *cells, int live, int32_t at)
+{
+	int lo = 0, hi = live;
+	if (!cells)
+		return at;
+	while (lo < hi) {
+		int mid = lo + (hi - lo) / 2;
+		if (cells[mid] < at)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < live && cells[lo] == at ? lo : -1;
+}
+
+bool assay__kinds_around(const int8_t *vectors, const int32_t *cells, int live, int width, int height, int at, int dim,
+						 int16_t *mean)
+{
+	int32_t near[9];
+	int n = 0, x0 = at % width, y0 = at / width;
+	for (int y = y0 - 1; y <= y0 + 1; y++)
+		for (int x = x0 - 1; x <= x0 + 1; x++) {
+			int32_t found = x < 0 || y < 0 || x >= width || y >= height ? -1 : find_cell(cells, live, y * width + x);
+			if (found >= 0)
+				near[n++] = found;
+		}
+	if (n > 0)
+		assay__kinds_mean(vectors, near, n, dim, mean);
+	return n > 0;
+}
+
 static int64_t distance(const int16_t *a, const int16_t *b, int dim)
 {
 	int64_t sum = 0;

@@ -7,6 +7,8 @@
 #ifndef ASSAY_SRC_VISION_KINDS_H
 #define ASSAY_SRC_VISION_KINDS_H
 
+#include <stdbool.h>
+
 #include "assay/base.h"
 
 #define ASSAY__KINDS_MOST 64
@@ -24,6 +26,13 @@ struct assay__kind_example {
 
 /** 16 times the mean, rounded half up, of the vectors (dim s8, tight rows) at places cells[0..count), count >= 1. */
 void assay__kinds_mean(const int8_t *vectors, const int32_t *cells, int count, int dim, int16_t *mean);
+
+/**
+ * The same over the at most nine inspected cells around cell `at` of a grid, the vectors being those of its inspected
+ * cells (`live` of them, in order; cells NULL: all). False, and mean untouched, if none of them is inspected.
+ */
+bool assay__kinds_around(const int8_t *vectors, const int32_t *cells, int live, int width, int height, int at, int dim,
+						 int16_t *mean);
 
 /**
  * Learns from examples in any order; a kind without an example is never given. A kind's reach is its farthest example;

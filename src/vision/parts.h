@@ -17,6 +17,8 @@ struct assay__part {
 	int patches, candidates;			   /**< its own vectors; with those in brighter light, which follow */
 	uint32_t raw_q8[ASSAY__SCALES_MOST];   /**< cross-conformal scores, in feature units */
 	uint32_t score_q8;					   /**< joined */
+	int64_t kept_at[ASSAY__SCALES_MOST];   /**< of its vectors among those kept for labels */
+	int kept_cells[ASSAY__SCALES_MOST];	   /**< how many they are */
 	struct assay_error error;			   /**< of the last piece of work on it */
 };
 

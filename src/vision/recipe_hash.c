@@ -132,10 +132,25 @@ static void put_pixel(crypto_generichash_state *state, const struct assay_recipe
 	put_double(state, recipe->mm_per_px);
 }
 
+static void put_labels(crypto_generichash_state *state, const struct assay_recipe *recipe)
+{
+	const struct assay__label_block *labels = &recipe->labels;
+	if (!labels->count)
+		return;
+	put_bytes(state, "labels", 6);
+	put_int(state, labels->count);
+	for (int i = 0; i < labels->count; i++) {
+		put_bytes(state, labels->defects[i].hash, ASSAY_HASH_BYTES);
+		put_bytes(state, labels->defects[i].kind, strlen(labels->defects[i].kind));
+	}
+	put_bytes(state, labels->heads, labels->heads_size);
+	put_bytes(state, labels->kinds, labels->kinds_size);
+}
+
 void assay__recipe_content_hash(const struct assay_recipe *recipe, uint8_t hash[ASSAY_HASH_BYTES])
 {
 	static void (*const blocks[])(crypto_generichash_state *, const struct assay_recipe *) = {
-		put_settings, put_network, put_mask, put_scales, put_calibration, put_golden, put_zones, put_pixel,
+		put_settings, put_network, put_mask, put_scales, put_calibration, put_golden, put_zones, put_pixel, put_labels,
 	};
 	crypto_generichash_state state;
 	crypto_generichash_init(&state, NULL, 0, ASSAY_HASH_BYTES);

@@ -33,9 +33,12 @@ struct assay__scale {
 	struct assay__bank *bank;
 };
 
+struct assay__labels;
+
 /** Coarsest first; working sizes ascend. */
 struct assay__scales {
 	int count;
+	struct assay__labels *labels; /**< what labels taught on these scales, owned; NULL: none */
 	struct assay__scale at[ASSAY__SCALES_MOST];
 };
 

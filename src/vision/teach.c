@@ -68,7 +68,7 @@ static int open_spaces(struct assay__teach *t, struct assay_error *error)
 	return assay__workspace_shape(t->spaces[0], &recipe->shape, error);
 }
 
-static char *copy_name(const char *path, const struct assay_allocator *allocator)
+char *assay__teach_name(const char *path, const struct assay_allocator *allocator)
 {
 	const char *slash = strrchr(path, '/');
 	const char *base = slash ? slash + 1 : path;
@@ -89,16 +89,22 @@ static int by_score(const void *a, const void *b)
 	return memcmp(p->hash, q->hash, sizeof(p->hash));
 }
 
-/* Scores at all scales are known: joins them, sorts the parts by them and writes the calibration down. */
-static int calibrate(struct assay__teach *t, struct assay_error *error)
+/* Scores at all scales are known: joins them. */
+static void join_scores(struct assay__teach *t)
 {
-	struct assay_recipe *recipe = t->recipe;
+	const struct assay_recipe *recipe = t->recipe;
 	for (int i = 0; i < t->count; i++)
 		for (int s = 0; s < recipe->scales.count; s++) {
 			uint32_t score = assay__unit_apply(&recipe->scales.at[s].unit, t->parts[i].raw_q8[s]);
 			if (score > t->parts[i].score_q8)
 				t->parts[i].score_q8 = score;
 		}
+}
+
+/* Sorts the parts by their scores and writes the calibration down. */
+static int calibrate(struct assay__teach *t, struct assay_error *error)
+{
+	struct assay_recipe *recipe = t->recipe;
 	qsort(t->parts, (size_t)t->count, sizeof(*t->parts), by_score);
 	recipe->parts = assay__calloc(t->allocator, (size_t)t->count, sizeof(*recipe->parts));
 	uint32_t *scores = assay__calloc(t->allocator, (size_t)t->count, sizeof(*scores));
@@ -109,11 +115,11 @@ static int calibrate(struct assay__teach *t, struct assay_error *error)
 		struct assay__taught *taught = &recipe->parts[i];
 		memcpy(taught->hash, t->parts[i].hash, sizeof(taught->hash));
 		scores[i] = taught->score_q8 = t->parts[i].score_q8;
-		taught->name = copy_name(t->offered->name(t->offered->ctx, t->parts[i].index), t->allocator);
+		taught->name = assay__teach_name(t->offered->name(t->offered->ctx, t->parts[i].index), t->allocator);
 		if (!taught->name)
 			rc = ASSAY_E_NOMEM;
 	}
-	if (rc == 0)
+	if (rc == 0 && !recipe->scales.labels)
 		recipe->threshold_q8 = assay__conformal_threshold(scores, t->count, recipe->settings.overkill);
 	recipe->report.odd_part = t->parts[t->count - 1].index;
 	assay__free(t->allocator, scores);
@@ -159,6 +165,9 @@ static int run(struct assay__teach *t, struct assay_error *error)
 	for (int s = 0; s < recipe->scales.count; s++)
 		if ((rc = assay__teach_scale(t, s, error)))
 			return rc;
+	join_scores(t);
+	if (t->defects && (rc = assay__teach_labels(t, error)))
+		return rc;
 	if ((rc = calibrate(t, error)) || (rc = assay__recipe_ready(recipe, error)))
 		return rc;
 	/* an ordinary part and the oddest one */
@@ -175,6 +184,8 @@ static int run(struct assay__teach *t, struct assay_error *error)
 
 static void clean_up(struct assay__teach *t)
 {
+	for (int s = 0; s < ASSAY__SCALES_MOST; s++)
+		assay__free_aligned(t->allocator, t->kept[s]);
 	assay__parts_free(t->parts, t->count, t->allocator);
 	for (int i = 0; t->spaces && i < t->workers; i++)
 		assay__workspace_close(t->spaces[i]);
@@ -197,6 +208,7 @@ int assay_teach(const struct assay_env *env, const struct assay_teach_options *o
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a recipe");
 	t.recipe->settings = settings;
 	t.recipe->mm_per_px = options ? options->mm_per_px : 0;
+	t.defects = options ? options->defects : NULL;
 	t.zones = options ? options->zones : NULL;
 	if (options && options->mask)
 		rc = keep_mask(t.recipe, options->mask, error);

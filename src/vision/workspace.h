@@ -37,8 +37,9 @@ struct assay__workspace {
 	struct assay__shape shape;
 	int count; /**< of scales */
 	struct assay__scale_space at[ASSAY__SCALES_MOST];
-	int8_t *vectors; /**< of every cell of the finest grid, used by one scale at a time */
-	uint32_t *map;	 /**< of the finest grid: all scales joined */
+	int8_t *vectors;		   /**< of every cell of the finest grid, used by one scale at a time */
+	uint32_t *map;			   /**< of the finest grid: all scales joined */
+	uint32_t bank_q8, head_q8; /**< of the picture judged last: what bank and heads say of it, in the common unit */
 };
 
 /** What widths and heights must be multiples of: by the network and by the grid. */
@@ -92,7 +93,16 @@ uint32_t assay__workspace_score(struct assay__workspace *space, int scale, const
 /** Fills space->map from the maps of all scales, in the common unit; returns the score of the picture. */
 uint32_t assay__workspace_join(struct assay__workspace *space);
 
-/** All of it, with the banks of the scales: fills space->map and returns the score of the picture. */
+/**
+ * From the vectors of all scales (each its inspected cells) with the banks and labels of the scales: fills space->map
+ * and returns the score of the picture, which is the largest of the map.
+ */
+uint32_t assay__workspace_weigh(struct assay__workspace *space, const int8_t *const vectors[ASSAY__SCALES_MOST]);
+
+/**
+ * All of it, with the banks and labels of the scales: fills space->map and returns the score of the picture, which is
+ * the largest of the map. Leaves the vectors of the finest scale in space->vectors.
+ */
 uint32_t assay__workspace_judge(struct assay__workspace *space, const struct assay_image *image);
 
 #endif

@@ -52,8 +52,8 @@ static inline struct labelled *labelled_make(int good, int defect, int lean, uin
 		}
 		for (int k = 0; k < ASSAY_HASH_BYTES; k++)
 			set->hashes[i][k] = (uint8_t)labelled_draw(&state);
-		set->examples[i] = (struct assay__example){.vectors = set->vectors[i],
-												   .cells = LABELLED_CELLS,
+		set->examples[i] = (struct assay__example){.vectors = {set->vectors[i]},
+												   .cells = {LABELLED_CELLS},
 												   .defect = bad,
 												   .hash = set->hashes[i],
 												   .bank_q8 = 20000 + labelled_draw(&state) % 5000 + (bad ? 1500 : 0)};

@@ -124,7 +124,7 @@ static struct assay__head *must_train(const struct labelled *set, enum assay_isa
 {
 	struct assay__head *head = NULL;
 	struct assay_error error = {0};
-	if (assay__head_train(set->examples, NULL, set->count, LABELLED_DIM, isa, NULL, NULL, NULL, &head, &error))
+	if (assay__head_train(set->examples, NULL, set->count, 0, LABELLED_DIM, isa, NULL, NULL, NULL, &head, &error))
 		fail_msg("%s", error.message);
 	return head;
 }
@@ -154,7 +154,7 @@ static void learns_what_can_be_learnt(void **unused)
 	assert_true(unseen_auroc(head, 80) > 0.97);
 	assay__head_close(head);
 	for (int i = 60; i < 100; i++)
-		set->examples[i].marks = set->marks[i];
+		set->examples[i].marks[0] = set->marks[i];
 	head = must_train(set, ASSAY_ISA_BEST);
 	assert_true(unseen_auroc(head, 80) > 0.97);
 	assay__head_close(head);
@@ -173,7 +173,7 @@ static void marks_say_where(void **unused)
 	int hits = 0;
 	(void)unused;
 	for (int i = 40; i < 80; i++)
-		set->examples[i].marks = set->marks[i];
+		set->examples[i].marks[0] = set->marks[i];
 	struct assay__head *head = must_train(set, ASSAY_ISA_BEST);
 	for (int i = 40; i < 80; i++) {
 		int top[ASSAY__HEAD_TOP];
@@ -230,17 +230,17 @@ static void refusals(void **unused)
 	int asked = 0;
 	(void)unused;
 	assert_int_equal(
-		assay__head_train(set->examples, NULL, 4, LABELLED_DIM, ASSAY_ISA_BEST, NULL, NULL, NULL, &head, &error),
+		assay__head_train(set->examples, NULL, 4, 0, LABELLED_DIM, ASSAY_ISA_BEST, NULL, NULL, NULL, &head, &error),
 		ASSAY_E_ARGUMENT);
 	assert_string_equal(error.message, "4 good and 0 defective pictures; labels teach from at least one of each");
 	assert_int_equal(
-		assay__head_train(set->examples + 4, NULL, 4, LABELLED_DIM, ASSAY_ISA_BEST, NULL, NULL, NULL, &head, &error),
+		assay__head_train(set->examples + 4, NULL, 4, 0, LABELLED_DIM, ASSAY_ISA_BEST, NULL, NULL, NULL, &head, &error),
 		ASSAY_E_ARGUMENT);
 	assert_int_equal(
-		assay__head_train(set->examples, NULL, 0, LABELLED_DIM, ASSAY_ISA_BEST, NULL, NULL, NULL, &head, &error),
+		assay__head_train(set->examples, NULL, 0, 0, LABELLED_DIM, ASSAY_ISA_BEST, NULL, NULL, NULL, &head, &error),
 		ASSAY_E_ARGUMENT);
-	assert_int_equal(assay__head_train(set->examples, NULL, 8, LABELLED_DIM, ASSAY_ISA_BEST, stop_at_once, &asked, NULL,
-									   &head, &error),
+	assert_int_equal(assay__head_train(set->examples, NULL, 8, 0, LABELLED_DIM, ASSAY_ISA_BEST, stop_at_once, &asked,
+									   NULL, &head, &error),
 					 ASSAY_E_CANCELLED);
 	assert_null(head);
 	free(set);
@@ -255,7 +255,7 @@ static void survives_failing_allocations(void **unused)
 		struct failing failing;
 		struct assay__head *head = NULL;
 		failing_open(&failing, k);
-		rc = assay__head_train(set->examples, NULL, 4, LABELLED_DIM, ASSAY_ISA_BEST, stop_at_once, &asked,
+		rc = assay__head_train(set->examples, NULL, 4, 0, LABELLED_DIM, ASSAY_ISA_BEST, stop_at_once, &asked,
 							   &failing.allocator, &head, NULL);
 		assert_int_equal(atomic_load(&failing.alive), 0);
 		assert_null(head);

@@ -8,14 +8,21 @@
 
 static const struct assay__labour alone;
 
+/* On one scale, or on two that see the same. */
+static struct assay__labels_plan plan_of(int scales, const struct assay__labour *labour)
+{
+	return (struct assay__labels_plan){
+		.dim = LABELLED_DIM, .scales = scales, .overkill = 0.05, .isa = ASSAY_ISA_BEST, .labour = labour};
+}
+
 static struct assay__labels *must_learn(const struct assay__example *examples, int count,
 										const struct assay__labour *labour, uint32_t *joined,
 										struct assay__labels_report *report)
 {
+	struct assay__labels_plan plan = plan_of(1, labour);
 	struct assay__labels *labels = NULL;
 	struct assay_error error = {0};
-	if (assay__labels_learn(examples, count, LABELLED_DIM, 0.05, ASSAY_ISA_BEST, labour, NULL, joined, &labels, report,
-							&error))
+	if (assay__labels_learn(examples, count, &plan, joined, &labels, report, &error))
 		fail_msg("%s", error.message);
 	return labels;
 }
@@ -37,20 +44,52 @@ static void labels_pay(void **unused)
 	assert_true(report.join.joined_escapes < report.join.bank_escapes);
 	for (int i = 0; i < set->count; i++)
 		assert_true(joined[i] >= set->examples[i].bank_q8);
-	/* what the bank finds is found whatever the head says */
-	uint32_t map[LABELLED_CELLS] = {0};
-	map[3] = 900000;
-	assert_true(assay__labels_judge(labels, set->vectors[0], LABELLED_CELLS, NULL, 900000, logits, map) >= 900000);
-	assert_true(map[3] >= 900000);
-	/* a found defect stands in the map, too */
-	memset(map, 0, sizeof(map));
-	uint32_t score = assay__labels_judge(labels, set->vectors[70], LABELLED_CELLS, NULL, 0, logits, map), most = 0;
-	for (int i = 0; i < LABELLED_CELLS; i++)
-		most = map[i] > most ? map[i] : most;
-	assert_true(most >= score);
-	assert_int_equal(assay__labels_judge(NULL, NULL, 5, NULL, 77, NULL, NULL), 77);
+	/* the bank's verdicts stand, and its threshold rises only where that pays */
+	assert_true(report.join.joined_q8 >= report.join.bank_q8);
+	assert_int_equal(labels->join.bank_high_q8, report.join.joined_q8);
+	int rejected = 0;
+	for (int i = 0; i < 60; i++)
+		rejected += joined[i] > report.join.joined_q8;
+	assert_true(rejected <= 2); /* 5 % of 61 is 3, and the third largest is the threshold */
+	/* defects not seen before, by all heads together */
+	struct labelled *unseen = labelled_make(30, 30, 80, 2);
+	int wrong = 0;
+	for (int i = 0; i < 60; i++) {
+		int32_t logit = assay__labels_run(labels, 0, unseen->vectors[i], LABELLED_CELLS, logits);
+		wrong += (assay__join_logit(&labels->join, logit) > report.join.joined_q8) != (i >= 30);
+		assert_true(logits[0] > -(1 << 28) && logits[0] < 1 << 28);
+	}
+	assert_true(wrong <= 6);
+	free(unseen);
 	assay__labels_close(labels);
 	free(set);
+}
+
+static void heads_of_all_scales_count(void **unused)
+{
+	struct labelled *set = labelled_make(40, 30, 80, 12), *blind = labelled_make(40, 30, 0, 13);
+	struct assay__labels_plan plan = plan_of(2, &alone);
+	struct assay__labels_report report;
+	struct assay__labels *labels = NULL;
+	uint32_t joined[LABELLED_MOST];
+	int32_t logits[LABELLED_CELLS], of_scale[2];
+	(void)unused;
+	for (int i = 0; i < set->count; i++) { /* the coarse scale sees nothing, and has fewer cells */
+		set->examples[i].vectors[1] = set->examples[i].vectors[0];
+		set->examples[i].cells[1] = LABELLED_CELLS;
+		set->examples[i].vectors[0] = blind->vectors[i];
+		set->examples[i].cells[0] = 7;
+	}
+	assert_int_equal(assay__labels_learn(set->examples, set->count, &plan, joined, &labels, &report, NULL), 0);
+	assert_non_null(labels);
+	assert_int_equal(labels->scales, 2);
+	assert_int_equal(labels->folds, report.folds);
+	for (int s = 0; s < 2; s++)
+		of_scale[s] = assay__labels_run(labels, s, set->examples[60].vectors[s], set->examples[60].cells[s], logits);
+	assert_true(assay__labels_mean(of_scale, 2) >= (of_scale[0] < of_scale[1] ? of_scale[0] : of_scale[1]));
+	assay__labels_close(labels);
+	free(set);
+	free(blind);
 }
 
 static void useless_labels_change_nothing(void **unused)
@@ -69,14 +108,10 @@ static void useless_labels_change_nothing(void **unused)
 	assert_null(must_learn(set->examples, 61, &alone, joined, &report));
 	assert_int_equal(report.folds, 0);
 	/* nor can a single kind be learnt from */
+	struct assay__labels_plan plan = plan_of(1, &alone);
 	struct assay__labels *labels = NULL;
-	struct assay_error error;
-	assert_int_equal(assay__labels_learn(set->examples, 60, LABELLED_DIM, 0.05, ASSAY_ISA_BEST, &alone, NULL, joined,
-										 &labels, &report, &error),
-					 ASSAY_E_ARGUMENT);
-	assert_int_equal(assay__labels_learn(set->examples, 0, LABELLED_DIM, 0.05, ASSAY_ISA_BEST, &alone, NULL, joined,
-										 &labels, &report, &error),
-					 ASSAY_E_ARGUMENT);
+	assert_int_equal(assay__labels_learn(set->examples, 60, &plan, joined, &labels, &report, NULL), ASSAY_E_ARGUMENT);
+	assert_int_equal(assay__labels_learn(set->examples, 0, &plan, joined, &labels, &report, NULL), ASSAY_E_ARGUMENT);
 	free(set);
 }
 
@@ -111,7 +146,7 @@ static void same_bits_in_any_order_and_with_any_threads(void **unused)
 	struct assay__labels_report report, again;
 	uint32_t joined[LABELLED_MOST], turned_joined[LABELLED_MOST];
 	struct assay__example turned[LABELLED_MOST];
-	size_t size = assay__labels_bytes(LABELLED_DIM);
+	size_t size = assay__labels_bytes(LABELLED_DIM, 1, ASSAY__LABEL_FOLDS);
 	uint8_t *a = malloc(size), *b = malloc(size);
 	struct assay__parallel *parallel = NULL;
 	(void)unused;
@@ -134,15 +169,17 @@ static void same_bits_in_any_order_and_with_any_threads(void **unused)
 	assay__parallel_close(parallel);
 	/* stored, read, and damaged */
 	struct assay_error error;
-	assert_int_equal(assay__labels_decode(b, size, LABELLED_DIM, ASSAY_ISA_BEST, NULL, &labels, &error), 0);
+	assert_int_equal(assay__labels_decode(b, size, LABELLED_DIM, 1, ASSAY_ISA_BEST, NULL, &labels, &error), 0);
 	assay__labels_encode(labels, a);
 	assert_memory_equal(a, b, size);
 	assay__labels_close(labels);
 	for (size_t cut = 0; cut < size; cut += 97)
-		assert_int_equal(assay__labels_decode(b, cut, LABELLED_DIM, ASSAY_ISA_BEST, NULL, &labels, &error),
+		assert_int_equal(assay__labels_decode(b, cut, LABELLED_DIM, 1, ASSAY_ISA_BEST, NULL, &labels, &error),
 						 ASSAY_E_FORMAT);
-	memset(b, 0, 16);
-	assert_int_equal(assay__labels_decode(b, size, LABELLED_DIM, ASSAY_ISA_BEST, NULL, &labels, &error),
+	assert_int_equal(assay__labels_decode(b, size, LABELLED_DIM, 2, ASSAY_ISA_BEST, NULL, &labels, &error),
+					 ASSAY_E_FORMAT);
+	memset(b, 0, 20);
+	assert_int_equal(assay__labels_decode(b, size, LABELLED_DIM, 1, ASSAY_ISA_BEST, NULL, &labels, &error),
 					 ASSAY_E_FORMAT);
 	free(a);
 	free(b);
@@ -182,12 +219,53 @@ static void flat_scores_do_not_join(void **unused)
 	assert_false(fits);
 	bank[0] = 5;
 	bank[2] = 8;
+	bank[3] = 6; /* the heads alone find it */
 	assert_int_equal(assay__join_fit(bank, logits, defect, 4, 0.01, NULL, &join, &report, &fits, NULL), 0);
 	assert_true(fits);
 	assert_int_equal(join.head_low_q12, 2);
-	assert_int_equal(join.head_high_q12, 6); /* the middle of the gap from 3 to 9 */
+	assert_int_equal(join.head_high_q12, 4); /* a quarter of the gap from 3 to 9, rounded down */
 	assert_int_equal(join.bank_low_q8, 7);
 	assert_int_equal(join.bank_high_q8, 8);
+}
+
+/* 99 good parts scoring 1..99, five of them may go; one good part in ten looks bad to the heads. */
+static void thresholds_share_the_overkill(void **unused)
+{
+	uint32_t bank[104];
+	int32_t logits[104];
+	uint8_t defect[104] = {0};
+	struct assay__join join;
+	struct assay__join_report report;
+	bool fits = false;
+	(void)unused;
+	for (int i = 0; i < 99; i++) {
+		bank[i] = (uint32_t)i + 1;
+		logits[i] = i < 3 ? 5000 + i : i;
+	}
+	for (int i = 99; i < 104; i++) { /* only the heads find them, and not without those three */
+		bank[i] = 50;
+		logits[i] = 4000;
+		defect[i] = 1;
+	}
+	assert_int_equal(assay__join_fit(bank, logits, defect, 104, 0.05, NULL, &join, &report, &fits, NULL), 0);
+	assert_true(fits);
+	assert_int_equal(report.bank_q8, 95);
+	assert_int_equal(report.bank_escapes, 5);
+	assert_int_equal(report.joined_escapes, 0);
+	assert_true(report.joined_q8 > 95 &&
+				report.joined_q8 <= 98); /* it had to make room, to half its overkill at most */
+	assert_true(report.better);
+	int rejected = 0;
+	for (int i = 0; i < 99; i++)
+		rejected += assay__join_score(&join, bank[i], logits[i]) > report.joined_q8;
+	assert_true(rejected <= 4);
+	/* defects that nobody can tell are no reason to let the bank see less */
+	for (int i = 99; i < 104; i++)
+		logits[i] = 0;
+	assert_int_equal(assay__join_fit(bank, logits, defect, 104, 0.05, NULL, &join, &report, &fits, NULL), 0);
+	assert_true(fits);
+	assert_int_equal(report.joined_q8, 95);
+	assert_false(report.joined_escapes < 5);
 }
 
 static void parts_by_name(void **unused)
@@ -195,13 +273,8 @@ static void parts_by_name(void **unused)
 	static const struct {
 		const char *path, *group;
 	} cases[] = {
-		{"ng/cast_def_0_123.jpeg", "cast_def_0_123"},
-		{"housing17__top.png", "housing17"},
-		{"a/b.c/x", "x"},
-		{"/z/__x.png", "__x"},
-		{".hidden", ".hidden"},
-		{"two.dots.tif", "two.dots"},
-		{"", ""},
+		{"ng/cast_def_0_123.jpeg", ""}, {"housing17__top.png", "housing17"}, {"a/b__c/x", ""}, {"/z/__x.png", ""},
+		{"a__b__c.png", "a"},			{"two.dots__1.tif", "two.dots"},	 {"", ""},
 	};
 	(void)unused;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -229,8 +302,9 @@ static void survives_failing_allocations(void **unused)
 		struct assay__labels_report report = {.folds = -7};
 		uint32_t joined[LABELLED_MOST] = {0};
 		failing_open(&failing, k);
-		rc = assay__labels_learn(set->examples, set->count, LABELLED_DIM, 0.05, ASSAY_ISA_BEST, &alone,
-								 &failing.allocator, joined, &labels, &report, NULL);
+		struct assay__labels_plan plan = plan_of(1, &alone);
+		plan.allocator = &failing.allocator;
+		rc = assay__labels_learn(set->examples, set->count, &plan, joined, &labels, &report, NULL);
 		if (rc) {
 			assert_int_equal(rc, ASSAY_E_NOMEM);
 			assert_null(labels);
@@ -246,8 +320,8 @@ static void survives_failing_allocations(void **unused)
 	struct assay__labels *labels = NULL;
 	struct assay__labels_report report;
 	uint32_t joined[LABELLED_MOST];
-	assert_int_equal(assay__labels_learn(set->examples, set->count, LABELLED_DIM, 0.05, ASSAY_ISA_BEST, &labour, NULL,
-										 joined, &labels, &report, NULL),
+	struct assay__labels_plan plan = plan_of(1, &labour);
+	assert_int_equal(assay__labels_learn(set->examples, set->count, &plan, joined, &labels, &report, NULL),
 					 ASSAY_E_CANCELLED);
 	free(set);
 }
@@ -256,11 +330,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(labels_pay),
+		cmocka_unit_test(heads_of_all_scales_count),
 		cmocka_unit_test(useless_labels_change_nothing),
 		cmocka_unit_test(one_part_stays_in_one_fold),
 		cmocka_unit_test(same_bits_in_any_order_and_with_any_threads),
 		cmocka_unit_test(the_line),
 		cmocka_unit_test(flat_scores_do_not_join),
+		cmocka_unit_test(thresholds_share_the_overkill),
 		cmocka_unit_test(parts_by_name),
 		cmocka_unit_test(survives_failing_allocations),
 	};
