@@ -372,20 +372,23 @@ static void inspect_all(enum assay_isa isa, const char *network, const char *pic
 
 static void sweep_all(enum assay_isa isa)
 {
-	struct blake2b network, bank, before, all;
+	struct blake2b network, bank, before, labels, all;
 
 	blake2b_init(&network, 32);
 	blake2b_init(&bank, 32);
 	blake2b_init(&before, 32);
+	blake2b_init(&labels, 32);
 	blake2b_init(&all, 32);
 	sweep_network(isa, &network);
 	sweep_bank(isa, &bank);
 	sweep_pictures(&before);
+	sweep_labels(isa, &labels);
 	printf("isa %s\n", assay_isa_name(isa == ASSAY_ISA_BEST ? assay_isa_best() : isa));
 	print_hash("network", &network, &all);
 	print_hash("bank", &bank, &all);
 	print_hash("pictures", &before, &all);
 	print_hash("all", &all, NULL);
+	print_hash("labels", &labels, NULL);
 }
 
 /* RFC 7693, appendix A */
