@@ -321,6 +321,8 @@ static int teach_and_measure(const struct settings *settings, const struct assay
 
 	if (status)
 		return status;
+	if (set->train_defect_folders && !settings->labels && !settings->recipe)
+		assay__say("%s: train/ has folders of labelled defects; --labels all learns from them too", set->name);
 	how.defects = settings->labels ? &labelled.defects : NULL;
 	if (settings->recipe)
 		status = assay__recipe_use(setup, settings->recipe, &teaching.recipe);
