@@ -44,9 +44,7 @@ exits 1 "inspect without labels" "$assay" inspect plain.assay --json new
 check "without labels there is no kind and no head" grep -q '"head_score":null.*"kind":null' out
 
 # --- masks and boxes
-cp masks/* . 2>/dev/null || true
 echo '10 10 20 20' >ng/scratch/100.boxes
-"$gen" defect masked 100 1 masks 2>/dev/null || { mkdir -p masked; "$gen" defect masked 100 1 masks; }
 cp "$(find masks -name '100*' | head -n 1)" ng/scratch/101_mask.png
 exits 0 "teach --ng with a mask and boxes" "$assay" teach -o marked.assay $quick --json --ng ng good
 says out '"offered":7' "a mask is not a picture"
