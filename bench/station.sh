@@ -29,8 +29,8 @@ END
 	pid=$!
 	first= last=
 	while kill -0 $pid 2>/dev/null; do
-		rss=$(sed -n 's/^VmRSS: *\([0-9]*\).*/\1/p' /proc/$pid/status 2>/dev/null || :)
-		[ -z "$rss" ] || { last=$rss; [ -n "$first" ] || [ ! -d state ] || { sleep 2; first=$(sed -n 's/^VmRSS: *\([0-9]*\).*/\1/p' /proc/$pid/status 2>/dev/null || :); }; }
+		rss=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' /proc/$pid/status 2>/dev/null || :)
+		[ -z "$rss" ] || { last=$rss; [ -n "$first" ] || [ ! -d state ] || { sleep 2; first=$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' /proc/$pid/status 2>/dev/null || :); }; }
 		sleep 1
 	done
 	wait $pid || { cat log; exit 1; }

@@ -1,16 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Installs what is missing of the named groups (build, test) through the distribution's package manager; does nothing
+# Installs what is missing of the named groups (build, test, package) through the distribution's package manager; does nothing
 # when all is there. Usage: packaging/deps.sh build [test]
 set -eu
 
+# libaravis-dev asks pkg-config for libusb-1.0 without depending on it
 build='gcc libc6-dev pkg-config meson ninja-build libjpeg62-turbo-dev libspng-dev libtiff-dev libsqlite3-dev libsodium-dev libyaml-dev
-libmicrohttpd-dev libmodbus-dev libmosquitto-dev libcurl4-openssl-dev libgpiod-dev'
-test="libcmocka-dev clang mosquitto mosquitto-clients mbpoll $(
+libmicrohttpd-dev libmodbus-dev libmosquitto-dev libcurl4-openssl-dev libgpiod-dev libdmtx-dev libzbar-dev
+libaravis-dev libusb-1.0-0-dev libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev'
+# for the pages; a node from elsewhere brings its own npm, and Debian's would not fit it
+command -v npm >/dev/null 2>&1 || build="$build nodejs npm"
+test="libcmocka-dev clang mosquitto mosquitto-clients mbpoll curl openssl sqlite3 qrencode zint aravis-tools gstreamer1.0-plugins-base $(
 	# libFuzzer and the sanitizers' runtime carry the compiler's version in their name on Debian 12 and later
 	v=$(apt-cache depends clang 2>/dev/null | sed -n 's/.*Depends: clang-\([0-9][0-9]*\)$/\1/p' | head -n 1)
 	[ -z "$v" ] || echo "libclang-rt-$v-dev"
 )"
+package='dpkg-dev'
+# for tests/web; any browser of that family does
+command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || test="$test chromium"
 # for tests/isa, which runs the program as other CPUs would
 if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
 	test="$test qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
@@ -31,7 +38,8 @@ for group in "$@"; do
 	case $group in
 	build) want="$want $build" ;;
 	test) want="$want $test" ;;
-	*) echo "packaging/deps.sh: unknown group '$group' (build, test)" >&2; exit 64 ;;
+	package) want="$want $package" ;;
+	*) echo "packaging/deps.sh: unknown group '$group' (build, test, package)" >&2; exit 64 ;;
 	esac
 done
 # shellcheck disable=SC2086

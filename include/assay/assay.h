@@ -6,5 +6,6 @@
 #include "base.h"
 #include "image.h"
 #include "recipe.h"
+#include "learn.h"
 
 #endif

@@ -84,6 +84,30 @@ struct assay_defects {
 	void (*unreadable)(void *ctx, int index, const struct assay_error *error);
 };
 
+/** How parts lie before the camera: whatever teaching finds, anyhow, or always the same within a fixture. */
+enum assay_position { ASSAY_POSITION_AUTO, ASSAY_POSITION_FREE, ASSAY_POSITION_FIXED };
+
+/** Why a recipe judges its parts free or fixed. */
+enum assay_position_why {
+	ASSAY_POSITION_UNKNOWN, /**< free: taught before there was a choice */
+	ASSAY_POSITION_TOLD,	/**< as wanted */
+	ASSAY_POSITION_FEW,		/**< free: too few good parts to tell */
+	ASSAY_POSITION_SIZES,	/**< free: pictures of differing proportions */
+	ASSAY_POSITION_FLAT,	/**< free: nothing on the parts to hold on to */
+	ASSAY_POSITION_LOOSE,	/**< free: brought over each other, the good parts do not look alike */
+	ASSAY_POSITION_UNEVEN,	/**< free: they do, but left out they score less evenly by place than anywhere */
+	ASSAY_POSITION_EVEN,	/**< fixed: they do, and left out they score as evenly */
+};
+
+/** What teaching found out about how parts lie. */
+struct assay_position_info {
+	enum assay_position wanted, chosen; /**< chosen: never auto */
+	enum assay_position_why why;
+	double fit; /**< correlation with the reference that nine in ten good parts reach, 0..1; 0: not measured */
+	double
+		spread; /**< standard deviation of left-out scores by place to that of free ones, largest of the scales; 0: not measured */
+};
+
 /**
  * How to teach. Zero fields take the defaults stated. Without a working size parts are judged at two scales, short sides
  * of 160 and 320 px, and with a smallest defect at a third, where that covers 8 px: at most the native size and 2048 px.
@@ -105,6 +129,9 @@ struct assay_teach_options {
 	const struct assay_zones *zones; /**< borrowed; tolerances by place, NULL: the same everywhere; not with scale */
 	double mm_per_px;				 /**< of the picture, 0 < x <= 1000; 0: not known */
 	const struct assay_defects *defects; /**< borrowed; labelled defects to learn from too, NULL: none */
+	enum assay_position position;		 /**< fixed: only pictures of equal proportions */
+	int64_t keep_bytes; /**< store pictures of the parts with the recipe, by hash, as long as so many bytes last */
+	bool keep_suspects; /**< learn from all parts, also those that look bad among the others */
 };
 
 /** What labelled defects taught; all zero without any. */
@@ -139,6 +166,9 @@ struct assay_teach_report {
 	uint32_t score_min_q8, score_median_q8, score_max_q8; /**< cross-conformal scores of the good parts */
 	int odd_part;										  /**< index of the part with the largest score, worth a look */
 	struct assay_label_report labels;
+	int suspect_count; /**< parts that look bad among the others, see assay_recipe_info; not counted in parts_used unless
+						  keep_suspects */
+	struct assay_position_info position;
 };
 
 /** Called for every part that cannot be read; teaching goes on without it. Called from the calling thread only. */
@@ -184,6 +214,27 @@ struct assay_scale_info {
 	uint32_t mean_q8, sd_q8; /**< of the good parts' scores at this scale alone, distances in feature units times 256 */
 };
 
+/** A part that was offered as good and looks bad among the others; strings live as long as the recipe. */
+struct assay_suspect {
+	const char *name; /**< without folders */
+	uint8_t hash[ASSAY_HASH_BYTES];
+	uint32_t score_q8; /**< by a bank that has seen neither it nor others like it; compare it with the threshold */
+	int index;		   /**< as offered to assay_teach; -1 in a recipe read from a file */
+	bool learnt;	   /**< all the same, because keep_suspects was asked for */
+};
+
+/** One step of a recipe after it was taught. */
+struct assay_lineage_step {
+	int number;													 /**< 1 for the first */
+	const char *kind;											 /**< "learn" or "revert" */
+	uint8_t parent[ASSAY_HASH_BYTES], content[ASSAY_HASH_BYTES]; /**< content hashes before and after */
+	int64_t time_s; /**< seconds since 1970-01-01 UTC, as its author told */
+	const char *author;
+	int goods, defects, vectors;	/**< parts and bank vectors that it added; negative: took away */
+	uint8_t hash[ASSAY_HASH_BYTES]; /**< BLAKE2b-256 over the hash of the step before and all of the above */
+	bool kept;						/**< the recipe can go back to it */
+};
+
 /** Facts about a recipe; strings and arrays live as long as the recipe. */
 struct assay_recipe_info {
 	const char *network_name;
@@ -204,6 +255,11 @@ struct assay_recipe_info {
 	int zone_count;
 	double mm_per_px;				/**< 0: not known */
 	const uint32_t *calibration_q8; /**< cross-conformal scores of the parts used, ascending, parts_used of them */
+	const struct assay_suspect *suspects; /**< report.suspect_count of them, largest score first */
+	int step_count;						  /**< its lineage; 0: as taught */
+	const struct assay_lineage_step *steps;
+	int kept_goods, kept_defects; /**< parts whose picture is stored with the recipe */
+	int64_t kept_bytes;
 	struct assay_teach_report report;
 	int64_t macs;			/**< multiply-accumulates of the network for one image, all scales */
 	size_t workspace_bytes; /**< one worker's memory */
@@ -229,8 +285,9 @@ struct assay_region {
 
 /**
  * A verdict and why. Scores are in q8: 10 is the mean score of the good parts (of a picture's worst place), and each of
- * their standard deviations above it adds 1; the scale at which a place is worst counts. `map_q8` belongs to the worker
- * until its next call.
+ * their standard deviations above it adds 1; the scale at which a place is worst counts, for the score and for regions.
+ * The map shows where: a mean of the scales in which finer ones weigh more, so with several scales its largest may be
+ * below the score. `map_q8` belongs to the worker until its next call.
  */
 struct assay_result {
 	enum assay_verdict verdict;

@@ -212,6 +212,7 @@ static void walk(struct assay_worker *worker, const struct assay_image *image, d
 	if (assay__workspace_join(space) > recipe->threshold_q8)
 		assay__judge_regions(finest->judge, space->map, recipe->threshold_q8, &finest->geometry.area, NULL, regions,
 							 &total, &counted);
+	assay__workspace_locate(space);
 	ms[JUDGE] += ms_since(&start);
 }
 

@@ -10,6 +10,7 @@
 #include "cli/common.h"
 #include "cli/fields.h"
 #include "cli/labelled.h"
+#include "cli/learning.h"
 #include "cli/teaching.h"
 
 #define BINS 12
@@ -126,11 +127,12 @@ static void print_text(const struct facts *facts)
 {
 	const struct assay_recipe_info *info = &facts->recipe;
 	const struct assay_teach_report *report = &info->report;
-	char risk[200], sizes[100], light[200];
+	char risk[200], sizes[100], light[200], position[240];
 
 	assay__teaching_risk(report, risk);
 	assay__scales_text(info, sizes);
 	assay__light_text(info, light);
+	assay__position_text(&report->position, position);
 	printf("recipe        %s\n", facts->path);
 	printf("taught from   %d good parts (%d offered, %d repeated, %d unreadable)\n", report->parts_used,
 		   report->parts_offered, report->parts_repeated, report->parts_unreadable);
@@ -157,6 +159,7 @@ static void print_text(const struct facts *facts)
 	}
 	assay__print_defect(info);
 	printf("light         %s\n", light);
+	printf("position      %s\n", position);
 	printf("network       %s, %.2f GMAC a picture\n", info->network_name, (double)info->macs / 1e9);
 	printf("network hash  ");
 	print_hash(info->network_hash);
@@ -171,6 +174,8 @@ static void print_text(const struct facts *facts)
 		assay__labels_text(&report->labels, risk);
 		printf("labels        %s\n", risk);
 	}
+	assay__print_suspects(info);
+	assay__lineage_print(info);
 	printf("content hash  ");
 	print_hash(info->content_hash);
 	printf("memory        %.1f MB for each thread\n", (double)info->workspace_bytes / 1e6);
@@ -241,6 +246,8 @@ static int print_json(const struct facts *facts)
 		assay__json_double(&json, info->calibration_q8[i] / 256.0);
 	assay__json_array_end(&json);
 	assay__labels_json(&json, &report->labels);
+	assay__write_suspects(&json, info, NULL);
+	assay__lineage_json(&json, info);
 	assay__field_hex(&json, "content_hash", info->content_hash, sizeof(info->content_hash));
 	assay__field_int(&json, "workspace_bytes", (int64_t)info->workspace_bytes);
 	assay__field_text(&json, "kernels", facts->kernels);

@@ -14,6 +14,7 @@
 #include "cli/fields.h"
 #include "cli/files.h"
 #include "cli/labelled.h"
+#include "cli/learning.h"
 #include "cli/paths.h"
 #include "cli/teaching.h"
 
@@ -34,6 +35,16 @@ static const struct assay__option options[] = {
 	 .help = "the recipe to write; a recipe of that name is replaced, any other file is not",
 	 .offset = offsetof(struct settings, output)},
 	ASSAY__TEACHING_OPTIONS(struct settings, teaching, "no"),
+	{.name = "keep-parts",
+	 .type = ASSAY__OPTION_INT,
+	 .fallback = "0",
+	 .min = 0,
+	 .max = 16384,
+	 .unit = "MB",
+	 .help =
+		 "room in the recipe for pictures of the good parts, MB of 1048576 bytes, so that assay learn can tell what "
+		 "changes for them; verdicts do not depend on it",
+	 .offset = offsetof(struct settings, teaching.keep_mb)},
 	{.name = "check",
 	 .type = ASSAY__OPTION_PATH,
 	 .value = "DIR",
@@ -117,11 +128,12 @@ static void print_text(const struct assay__files *files, const struct assay__tea
 					   const struct assay_recipe_info *info, const struct assay__check *check, const char *output)
 {
 	const struct assay_teach_report *report = &teaching->report;
-	char risk[200], sizes[100], light[200], low[ASSAY__NUMBER_CHARS], high[ASSAY__NUMBER_CHARS];
+	char risk[200], sizes[100], light[200], position[240], low[ASSAY__NUMBER_CHARS], high[ASSAY__NUMBER_CHARS];
 
 	assay__teaching_risk(report, risk);
 	assay__scales_text(info, sizes);
 	assay__light_text(info, light);
+	assay__position_text(&report->position, position);
 	assay__text_from_double(report->overkill_low * 100, 2, low);
 	assay__text_from_double(report->overkill_high * 100, 2, high);
 	printf("parts         %d offered, %d used, %d repeated, %d unreadable\n", report->parts_offered, report->parts_used,
@@ -130,6 +142,7 @@ static void print_text(const struct assay__files *files, const struct assay__tea
 		   info->image_channels == 1 || info->grey ? "grey" : "colour", sizes);
 	assay__print_defect(info);
 	printf("light         %s\n", light);
+	printf("position      %s\n", position);
 	printf("bank          %d vectors of %d\n", report->bank_size, report->patches);
 	printf("threshold     %.2f; good parts score %.2f to %.2f, median %.2f\n", report->threshold_q8 / 256.0,
 		   report->score_min_q8 / 256.0, report->score_max_q8 / 256.0, report->score_median_q8 / 256.0);
@@ -138,12 +151,14 @@ static void print_text(const struct assay__files *files, const struct assay__tea
 	if (report->odd_part >= 0 && report->odd_part < files->count)
 		printf("odd part      %s scores highest, %.2f; look at it: if it is not good, leave it out\n",
 			   files->list[report->odd_part].path, report->score_max_q8 / 256.0);
+	assay__print_suspects(info);
 	if (check)
 		assay__check_print(check);
 	if (report->labels.offered) {
 		assay__labels_text(&report->labels, risk);
 		printf("labels        %s\n", risk);
 	}
+	assay__lineage_print(info);
 	printf("content hash  ");
 	for (int i = 0; i < ASSAY_HASH_BYTES; i++)
 		printf("%02x", info->content_hash[i]);
@@ -196,6 +211,7 @@ static int print_json(const struct assay__files *files, const struct assay__teac
 	assay__field_text(&json, "odd_part",
 					  report->odd_part >= 0 && report->odd_part < files->count ? files->list[report->odd_part].path
 																			   : NULL);
+	assay__write_suspects(&json, info, files);
 	if (check)
 		assay__check_json(&json, check);
 	assay__labels_json(&json, &report->labels);

@@ -100,6 +100,7 @@ static int print_json(const char *dir, const struct assay__verify_report *report
 		{"fail", report->fail},
 		{"fault", report->fault},
 		{"lost", report->lost},
+		{"challenge", report->challenge},
 		{"signatures", report->signatures},
 		{"signed_link", report->signed_link},
 		{"images_kept", report->images_kept},
@@ -129,6 +130,8 @@ static void print_text(const struct assay__verify_report *report)
 		   report->parts, report->lost);
 	printf("verdicts   %" PRIu64 " PASS, %" PRIu64 " FAIL, %" PRIu64 " FAULT\n", report->pass, report->fail,
 		   report->fault);
+	if (report->challenge)
+		printf("challenge  %" PRIu64 " known-bad parts, in none of these\n", report->challenge);
 	printf("chain      %" PRIu64 " links, %" PRIu64 " of them events; signed %" PRIu64 " times, last at link %" PRIu64
 		   "\n",
 		   report->links, report->events, report->signatures, report->signed_link);

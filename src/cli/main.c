@@ -20,11 +20,13 @@ struct verb {
 
 static const struct verb verbs[] = {
 	{"teach", "learn from pictures of good parts, write a recipe", assay__cmd_teach},
+	{"learn", "teach a recipe more, tell what that changes, go back", assay__cmd_learn},
 	{"inspect", "judge pictures with a recipe", assay__cmd_inspect},
 	{"eval", "measure how well a data set is judged", assay__cmd_eval},
 	{"info", "tell what is in a recipe", assay__cmd_info},
 	{"import", "make a network of an ONNX model and pictures", assay__cmd_import},
 	{"run", "the station at the line: cameras in, verdicts out, nothing lost", assay__cmd_run},
+	{"cameras", "which cameras answer, and how STATION.yaml calls them", assay__cmd_cameras},
 	{"user", "who may use a station's pages and API", assay__cmd_user},
 	{"verify", "audit the record of a station: chain, signatures, counts, pictures", assay__cmd_verify},
 	{"replay", "judge stored parts again and compare bit for bit", assay__cmd_replay},

@@ -154,6 +154,9 @@ int assay__teaching_run(const struct assay__setup *setup, const struct assay__te
 		.white_level = settings->white_level,
 		.mm_per_px = settings->mm_per_px,
 		.defects = settings->defects,
+		.position = settings->position,
+		.keep_suspects = settings->keep_suspects,
+		.keep_bytes = (int64_t)settings->keep_mb << 20,
 	};
 	struct assay_zones *zones = NULL;
 	struct assay_env env = setup->env;
@@ -259,6 +262,41 @@ void assay__print_defect(const struct assay_recipe_info *info)
 			   defect_covers_px(info));
 }
 
+void assay__print_suspects(const struct assay_recipe_info *info)
+{
+	int count = info->report.suspect_count;
+
+	if (!count)
+		return;
+	printf(
+		"suspects      %d part%s look%s bad among the others and %s; 10 is their mean, 1 more a standard deviation:\n",
+		count, count == 1 ? "" : "s", count == 1 ? "s" : "",
+		info->suspects[0].learnt ? "were learnt all the same" : "were left out");
+	for (int i = 0; i < count; i++)
+		printf("                %s %.2f\n", info->suspects[i].name, info->suspects[i].score_q8 / 256.0);
+	if (!info->suspects[0].learnt)
+		printf("              if they are good, teach with --keep-suspects, or assay learn --good them\n");
+}
+
+void assay__write_suspects(struct assay__json *json, const struct assay_recipe_info *info,
+						   const struct assay__files *files)
+{
+	assay__json_key(json, "suspects");
+	assay__json_array(json);
+	for (int i = 0; i < info->report.suspect_count; i++) {
+		const struct assay_suspect *suspect = &info->suspects[i];
+
+		assay__json_object(json);
+		assay__field_text(json, "part", suspect->name);
+		if (files && suspect->index >= 0 && suspect->index < files->count)
+			assay__field_text(json, "file", files->list[suspect->index].path);
+		assay__field_q8(json, "score", suspect->score_q8);
+		assay__field_bool(json, "learnt", suspect->learnt);
+		assay__json_object_end(json);
+	}
+	assay__json_array_end(json);
+}
+
 void assay__write_scales(struct assay__json *json, const struct assay_recipe_info *info)
 {
 	assay__field_double(json, "smallest_defect", info->smallest_defect_px ? info->smallest_defect_px : NAN);
@@ -281,4 +319,5 @@ void assay__write_scales(struct assay__json *json, const struct assay_recipe_inf
 		assay__json_object_end(json);
 	}
 	assay__json_array_end(json);
+	assay__write_position(json, &info->report.position);
 }

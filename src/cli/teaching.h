@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "cli/common.h"
 #include "cli/files.h"
+#include "cli/position.h"
 
 struct assay__teaching_settings {
 	int working_px, smallest_defect_px, bank_size, folds, white_level;
@@ -18,7 +19,9 @@ struct assay__teaching_settings {
 	const char *mask, *zones;
 	double mm_per_px;	 /**< 0: not known */
 	const char *network; /**< a name built in, or a file; NULL: ASSAY_NET, else the default */
-	bool grey, scale, exposure;
+	bool grey, scale, exposure, keep_suspects;
+	int keep_mb; /**< room for pictures stored with the recipe; 0: none */
+	enum assay_position position;
 	const struct assay_defects *defects; /**< labelled; NULL: none. Not an option: the verb lists them */
 };
 
@@ -100,6 +103,10 @@ struct assay__teaching_settings {
 		 .type = ASSAY__OPTION_FLAG,                                                                                   \
 		 .help = "judge colour pictures as grey",                                                                      \
 		 .offset = offsetof(owner, member.grey)},                                                                      \
+		{.name = "keep-suspects",                                                                                      \
+		 .type = ASSAY__OPTION_FLAG,                                                                                   \
+		 .help = "learn also from parts that look bad among the others; without it they are named and left out",       \
+		 .offset = offsetof(owner, member.keep_suspects)},                                                             \
 		{.name = "zones",                                                                                              \
 		 .type = ASSAY__OPTION_PATH,                                                                                   \
 		 .value = "FILE",                                                                                              \
@@ -112,6 +119,13 @@ struct assay__teaching_settings {
 		 .unit = "mm",                                                                                                 \
 		 .help = "width of a pixel of the picture on the part; lengths and areas are then told in millimetres too",    \
 		 .offset = offsetof(owner, member.mm_per_px)},                                                                 \
+		{.name = "position",                                                                                           \
+		 .type = ASSAY__OPTION_WORD,                                                                                   \
+		 .words = assay__position_words,                                                                               \
+		 .fallback = "auto",                                                                                           \
+		 .help = "how parts lie: fixed, always the same within a fixture, each place is then also compared with the "  \
+				 "same place of the good parts; free, anyhow; auto, whichever the good parts show",                    \
+		 .offset = offsetof(owner, member.position)},                                                                  \
 	{                                                                                                                  \
 		.name = "white-level", .type = ASSAY__OPTION_INT, .fallback = "65535", .min = 255, .max = 65535,               \
 		.help = "for 16-bit pictures: the sample that means white, such as 4095 from a 12-bit camera",                 \
@@ -166,6 +180,13 @@ void assay__light_text(const struct assay_recipe_info *info, char out[200]);
 
 /** What the smallest defect is worth at the finest scale; prints nothing without one. */
 void assay__print_defect(const struct assay_recipe_info *info);
+
+/** Lines that name the parts that look bad among the others; prints nothing without any. */
+void assay__print_suspects(const struct assay_recipe_info *info);
+
+/** The member "suspects", an array; `files` (nullable) tells their paths. */
+void assay__write_suspects(struct assay__json *json, const struct assay_recipe_info *info,
+						   const struct assay__files *files);
 
 /** The members smallest_defect (null without one), exposure, light_tolerance, parts_brightened and scales. */
 void assay__write_scales(struct assay__json *json, const struct assay_recipe_info *info);

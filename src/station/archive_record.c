@@ -71,7 +71,8 @@ static void room_totals(struct assay__archive *archive, struct assay__counters *
 	/* What was triggered and never recorded had, as far as anybody can tell, no other verdict. */
 	out->fault = totals.fault + totals.lost;
 	out->missed = totals.missed;
-	out->recorded = totals.triggers - totals.lost;
+	out->challenge = totals.challenge;
+	out->recorded = totals.triggers - totals.lost + totals.challenge;
 }
 
 static void room_state(struct assay__archive *archive, char out[160])

@@ -37,6 +37,7 @@ void assay__pipeline_stats(struct assay__pipeline *pipeline, struct assay__stati
 	out->total.fault += before->fault;
 	out->total.missed += before->missed;
 	out->total.recorded += before->recorded;
+	out->total.challenge += before->challenge;
 	out->hall_capacity = pipeline->config->station.hall;
 	out->hall_length = assay__queue_length(pipeline->hall);
 	out->workers = pipeline->inspector_count;
@@ -79,6 +80,8 @@ int assay__pipeline_select(struct assay__pipeline *pipeline, const char *name, i
 	if (product >= 0) {
 		pipeline->product = product;
 		snprintf(chosen, sizeof(chosen), "%s", pipeline->set->products[product].name);
+		if (product != before)
+			assay__challenge_recipe(pipeline);
 	}
 	pthread_mutex_unlock(&pipeline->lock);
 	if (product < 0 && name && *name)
@@ -119,7 +122,8 @@ int assay__pipeline_reload(struct assay__pipeline *pipeline, const struct assay_
 		return rc;
 	rc = check_fits(pipeline, set, error);
 	for (int i = 0; !rc && i < set->file_count; i++)
-		rc = pipeline->archive_ops->keep_recipe(pipeline->archive, set->files[i].recipe, error);
+		if (set->files[i].recipe)
+			rc = pipeline->archive_ops->keep_recipe(pipeline->archive, set->files[i].recipe, error);
 	if (rc) {
 		assay__recipe_set_drop(set);
 		return rc;
@@ -127,6 +131,7 @@ int assay__pipeline_reload(struct assay__pipeline *pipeline, const struct assay_
 	pthread_mutex_lock(&pipeline->lock);
 	old = pipeline->set;
 	pipeline->set = set; /* products are the configuration's, in the same order: the one selected stays */
+	assay__challenge_recipe(pipeline);
 	pthread_mutex_unlock(&pipeline->lock);
 	assay__recipe_set_drop(old);
 	pipeline->archive_ops->event(pipeline->archive, "recipe", "recipes were read again");

@@ -311,8 +311,9 @@ static void check_unique(struct reader *reader, const char *list, const struct a
 static void read_list(struct reader *reader, yaml_node_t *node, const char *list, int most,
 					  struct assay__config_list *out)
 {
-	static const char *const typed_keys[] = {"name", "type", NULL}, *const recipe_keys[] = {"name", NULL};
-	bool recipes = !strcmp(list, "recipes");
+	static const char *const typed_keys[] = {"name", "type", NULL}, *const recipe_keys[] = {"name", NULL},
+							 *const no_keys[] = {NULL};
+	bool recipes = !strcmp(list, "recipes"), codes = !strcmp(list, "codes"), typed = !recipes && !codes;
 	int count = 0;
 
 	if (node->type != YAML_SEQUENCE_NODE) {
@@ -332,24 +333,28 @@ static void read_list(struct reader *reader, yaml_node_t *node, const char *list
 	{
 		yaml_node_t *mapping = node_at(reader, *at);
 		struct assay__config_item *item = &out->items[out->count];
-		struct assay__option_table table = assay__recipe_table;
+		struct assay__option_table table = codes ? assay__code_table : assay__recipe_table;
 
 		if (!is_mapping(reader, mapping, list))
 			continue;
 		item->line = line_of(mapping);
-		if (!recipes && !choose(reader, mapping, list, item, &table))
+		if (typed && !choose(reader, mapping, list, item, &table))
 			continue;
-		read_name(reader, mapping, list, item);
+		if (!codes)
+			read_name(reader, mapping, list, item);
 		if (recipes && !find(reader, mapping, "name"))
 			complain(reader, item->line, "recipes: name is missing; it is what recipe select calls it by");
 		item->settings = take(reader, 1, table.settings_size ? table.settings_size : 1);
 		if (!item->settings)
 			return;
-		read_table(reader, mapping, recipes ? list : item->name, &table, recipes ? recipe_keys : typed_keys,
+		read_table(reader, mapping, typed ? item->name : list, &table,
+				   recipes ? recipe_keys
+				   : codes ? no_keys
+						   : typed_keys,
 				   item->settings);
 		out->count++;
 	}
-	if (!recipes)
+	if (typed)
 		check_unique(reader, list, out);
 }
 
@@ -366,6 +371,49 @@ static void *read_section(struct reader *reader, yaml_node_t *node, const char *
 	else
 		set_defaults(reader, table, settings);
 	return settings;
+}
+
+static int find_camera(const struct assay__config *config, const char *name)
+{
+	if (!name || !*name)
+		return 0;
+	for (int i = 0; i < config->cameras.count; i++)
+		if (!strcmp(config->cameras.items[i].name, name))
+			return i;
+	return -1;
+}
+
+static void check_identity(struct reader *reader)
+{
+	const struct assay__config *config = reader->config;
+	bool seen[ASSAY__MAX_VIEWS] = {false};
+	size_t longest = 0;
+	struct assay__challenge_shifts shifts;
+	struct assay_error error;
+	char quoted[ASSAY__QUOTE_CHARS];
+
+	for (int i = 0; i < config->recipes.count; i++)
+		if (config->recipes.items[i].name && strlen(config->recipes.items[i].name) > longest)
+			longest = strlen(config->recipes.items[i].name);
+	if (assay__identity_check(config->identity.template, config->station.name, longest, &error))
+		complain(reader, 0, "identity: %s", error.message);
+	if (config->challenge && assay__challenge_shifts_read(config->challenge->shifts, &shifts, &error))
+		complain(reader, 0, "challenge: %s", error.message);
+	for (int i = 0; i < config->codes.count; i++) {
+		const struct assay__code_settings *code = config->codes.items[i].settings;
+		int line = config->codes.items[i].line, camera = find_camera(config, code->camera);
+
+		if (assay__code_check(code, &error))
+			complain(reader, line, "codes: %s", error.message);
+		if (camera < 0)
+			complain(reader, line, "codes: camera: %s is not the name of a camera",
+					 assay__text_quote(code->camera, quoted));
+		else if (seen[camera])
+			complain(reader, line, "codes: camera %s is here twice; one entry can look for several kinds",
+					 config->cameras.items[camera].name);
+		else
+			seen[camera] = true;
+	}
 }
 
 /* What is right by itself but does not go together. */
@@ -409,16 +457,18 @@ static void check_whole(struct reader *reader)
 	}
 	if (strlen(config->station.name) >= ASSAY__NAME_CHARS || !*config->station.name)
 		complain(reader, 0, "station: name: expected a text of 1 to %d bytes", ASSAY__NAME_CHARS - 1);
+	check_identity(reader);
 }
 
 static void read_root(struct reader *reader)
 {
-	static const char *const sections[] = {"station", "recipes", "cameras", "triggers",
-										   "outputs", "record",	 "http",	NULL};
+	static const char *const sections[] = {"station",  "identity", "challenge", "recipes", "cameras", "codes",
+										   "triggers", "outputs",  "record",	"http",	   "vitals",  NULL};
 	const struct assay__option_table record = assay__record_table();
 	struct assay__config *config = reader->config;
 	yaml_node_t *root = yaml_document_get_root_node(reader->document), *node;
 	struct assay__station_settings *station;
+	struct assay__identity_settings *identity;
 
 	if (!root) {
 		complain(reader, 0, "it is empty; docs/station.md tells what goes in");
@@ -442,17 +492,25 @@ static void read_root(struct reader *reader)
 	station = read_section(reader, find(reader, root, "station"), "station", &assay__station_table);
 	if (station)
 		config->station = *station;
+	identity = read_section(reader, find(reader, root, "identity"), "identity", &assay__identity_table);
+	if (identity)
+		config->identity = *identity;
 	if ((node = find(reader, root, "recipes")))
 		read_list(reader, node, "recipes", ASSAY__MAX_RECIPES, &config->recipes);
 	if ((node = find(reader, root, "cameras")))
 		read_list(reader, node, "cameras", ASSAY__MAX_VIEWS, &config->cameras);
+	if ((node = find(reader, root, "codes")))
+		read_list(reader, node, "codes", ASSAY__MAX_CODES, &config->codes);
 	if ((node = find(reader, root, "triggers")))
 		read_list(reader, node, "triggers", ASSAY__MAX_TRIGGERS, &config->triggers);
 	if ((node = find(reader, root, "outputs")))
 		read_list(reader, node, "outputs", ASSAY__MAX_OUTPUTS, &config->outputs);
+	if ((node = find(reader, root, "challenge")))
+		config->challenge = read_section(reader, node, "challenge", &assay__challenge_table);
 	config->record = read_section(reader, find(reader, root, "record"), "record", &record);
 	config->has_http = find(reader, root, "http") != NULL;
 	config->http = read_section(reader, find(reader, root, "http"), "http", &assay__http_table);
+	config->vitals = read_section(reader, find(reader, root, "vitals"), "vitals", &assay__vitals_table);
 	if (!reader->count && !reader->no_memory)
 		check_whole(reader);
 }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #include "base/option.h"
+#include "station/challenge.h"
+#include "station/identity/identity.h"
 #include "station/output/output.h"
 #include "station/source/source.h"
 
@@ -15,6 +17,7 @@
 #define ASSAY__MAX_RECIPES 256
 #define ASSAY__MAX_OUTPUTS 32
 #define ASSAY__MAX_TRIGGERS 16
+#define ASSAY__MAX_CODES ASSAY__MAX_VIEWS
 
 /** The section `station:`. */
 struct assay__station_settings {
@@ -59,10 +62,14 @@ struct assay__config_list {
 struct assay__config {
 	const char *path, *folder;
 	struct assay__station_settings station;
+	struct assay__identity_settings identity;
+	const struct assay__challenge_settings *challenge; /**< NULL: the section is not there */
 	struct assay__config_list recipes, cameras, triggers, outputs;
-	bool has_http; /**< the section is there */
-	void *record;  /**< of assay__record_table, defaults where the section says nothing */
-	void *http;	   /**< of assay__http_table */
+	struct assay__config_list codes; /**< of struct assay__code_settings */
+	bool has_http;					 /**< the section is there */
+	void *record;					 /**< of assay__record_table, defaults where the section says nothing */
+	void *http;						 /**< of assay__http_table */
+	void *vitals;  /**< of assay__vitals_table */
 	struct assay__arena *arena;
 };
 
@@ -93,6 +100,7 @@ void assay__config_print_markdown(FILE *stream);
 /* Tables of the sections, each beside what it sets. */
 extern const struct assay__option_table assay__station_table, assay__recipe_table, assay__trigger_table;
 struct assay__option_table assay__record_table(void); /**< record/ owns the rows */
-extern const struct assay__option_table assay__http_table;
+extern const struct assay__option_table assay__http_table, assay__vitals_table;
+extern const struct assay__option_table assay__identity_table, assay__code_table, assay__challenge_table;
 
 #endif

@@ -128,6 +128,13 @@ const struct assay__option_table assay__recipe_table = {recipe_rows, COUNT(recip
 const struct assay__option_table assay__trigger_table = {trigger_rows, COUNT(trigger_rows),
 														 sizeof(struct assay__trigger_settings)};
 
+const struct assay__option_table assay__identity_table = {assay__identity_options, 1,
+														  sizeof(struct assay__identity_settings)};
+const struct assay__option_table assay__code_table = {assay__code_options, 7, sizeof(struct assay__code_settings)};
+
+const struct assay__option_table assay__challenge_table = {assay__challenge_options, 8,
+														   sizeof(struct assay__challenge_settings)};
+
 struct assay__option_table assay__record_table(void)
 {
 	return (struct assay__option_table){assay__record_options, assay__record_option_count,
@@ -210,7 +217,17 @@ void assay__config_print_markdown(FILE *stream)
 		fprintf(stream, "\n### output: %s\n\n%s\n\n", assay__outputs[i]->type, assay__outputs[i]->help);
 		print_table(assay__outputs[i]->options, assay__outputs[i]->option_count, stream);
 	}
+	print_section("identity", "How parts are called; docs/identity.md.", &assay__identity_table, stream);
+	print_section("codes", "A list: codes to read from pictures, at most one entry for each camera; docs/identity.md.",
+				  &assay__code_table, stream);
+	print_section(
+		"challenge",
+		"Known-bad parts that must be caught before production; docs/challenge.md. Without this section none are "
+		"demanded.",
+		&assay__challenge_table, stream);
 	struct assay__option_table record = assay__record_table();
 	print_section("record", "What is kept of every part.", &record, stream);
 	print_section("http", "Pages, API and metrics. Without this section there is no HTTP.", &assay__http_table, stream);
+	print_section("vitals", "What the good parts tell about camera, light and process; docs/vitals.md.",
+				  &assay__vitals_table, stream);
 }

@@ -21,6 +21,10 @@ void assay__answer_count(struct assay__pipeline *pipeline, struct assay__part *p
 
 	part->verdict_us = assay__clock_us();
 	latency_us = part->verdict_us - part->trigger_us;
+	if (part->challenge) {
+		assay__challenge_note(pipeline, part);
+		return;
+	}
 	counts->pass += part->verdict == ASSAY_PASS;
 	counts->fail += part->verdict == ASSAY_FAIL;
 	counts->fault += part->verdict == ASSAY_FAULT;
@@ -50,13 +54,15 @@ void assay__answer_post(struct assay__pipeline *pipeline, const struct assay__pa
 								 .trigger_id = part->trigger_id,
 								 .trigger = part->trigger,
 								 .verdict = part->verdict,
+								 .challenge = part->challenge,
 								 .fault = part->fault,
 								 .latency_us = part->verdict_us - part->trigger_us};
 	const struct assay_result *result;
 
 	pthread_mutex_lock(&pipeline->door_lock);
 	for (int i = 0; i < pipeline->door_count; i++)
-		if (pipeline->doors[i].output)
+		if (pipeline->doors[i].output &&
+			!(part->trigger == ASSAY__TRIGGER_CHALLENGE && pipeline->doors[i].item->output->drives))
 			pipeline->doors[i].item->output->post(pipeline->doors[i].output, part);
 	pthread_mutex_unlock(&pipeline->door_lock);
 	event.worst_view = assay__part_worst(part);
@@ -88,22 +94,26 @@ void assay__answer_give(struct assay__pipeline *pipeline, struct assay__frame *f
 void assay__answer_conclude(struct assay__pipeline *pipeline, struct assay__frame *frame)
 {
 	struct assay__part *part = &frame->part;
-	bool mine;
+	bool mine, judged_in_time;
 
 	assay__part_judge(part);
+	assay__challenge_judge(part);
 	pthread_mutex_lock(&pipeline->lock);
 	mine = !frame->claimed;
+	judged_in_time = frame->unread;
 	frame->claimed = true;
 	pipeline->in_flight--;
-	if (mine)
+	if (mine) {
+		assay__naming_settle(pipeline, frame, part);
 		assay__answer_count(pipeline, part);
-	else
+	} else if (!judged_in_time) {
 		pipeline->stats.late_dropped++;
+	}
 	pthread_cond_broadcast(&pipeline->idle_cond);
 	pthread_mutex_unlock(&pipeline->lock);
 	if (mine)
 		assay__answer_give(pipeline, frame, part);
-	else
+	else if (!judged_in_time)
 		assay__log(ASSAY__LOG_WARNING, "late", "sequence=%llu would_be=%s after_ms=%lld",
 				   (unsigned long long)part->sequence, assay_verdict_name(part->verdict),
 				   (long long)(assay__clock_us() - part->trigger_us) / 1000);
@@ -121,6 +131,7 @@ static void fill_late(struct assay__pipeline *pipeline, struct assay__frame *fra
 	late->sequence = part->sequence;
 	late->trigger_id = part->trigger_id;
 	late->trigger = part->trigger;
+	late->challenge = part->challenge;
 	memcpy(late->code, part->code, sizeof(late->code));
 	late->code_generated = part->code_generated;
 	memcpy(late->operator_name, part->operator_name, sizeof(late->operator_name));
@@ -143,6 +154,16 @@ static void fill_late(struct assay__pipeline *pipeline, struct assay__frame *fra
 	else
 		snprintf(late->reason, sizeof(late->reason), "%s: no picture within %d ms", part->views[missing].camera,
 				 pipeline->config->station.deadline_ms);
+}
+
+/* The answer of a part that is judged and whose code is still being looked for. With the lock. */
+static void fill_unread(struct assay__pipeline *pipeline, struct assay__frame *frame)
+{
+	frame->unread = true;
+	frame->late = frame->part;
+	assay__part_judge(&frame->late);
+	assay__challenge_judge(&frame->late);
+	assay__naming_late(pipeline, &frame->late);
 }
 
 /* The oldest part without an answer; NULL: none. With the lock. */
@@ -178,7 +199,10 @@ void *assay__deadline_main(void *arg)
 			continue;
 		}
 		frame->claimed = frame->is_late = true;
-		fill_late(pipeline, frame);
+		if (frame->codes_left && frame->codes_left == frame->views_left)
+			fill_unread(pipeline, frame);
+		else
+			fill_late(pipeline, frame);
 		assay__answer_count(pipeline, &frame->late);
 		pthread_mutex_unlock(&pipeline->lock);
 		assay__answer_give(pipeline, frame, &frame->late);

@@ -21,6 +21,7 @@ struct assay__event {
 	enum assay__trigger_kind trigger;
 	enum assay_verdict verdict;
 	enum assay__fault fault;
+	bool challenge;					 /**< a challenge part: no production */
 	uint32_t score_q8, threshold_q8; /**< of the worst view */
 	int region_count, worst_view;	 /**< index of the worst view */
 	int64_t latency_us;				 /**< trigger to verdict */

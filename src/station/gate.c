@@ -6,23 +6,29 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "base/text.h"
 #include "station/log.h"
 #include "station/rooms.h"
 
 #define IDLE_MS 250
+/* room for what may be taught while the station runs: finer maps, and pictures where nothing is taught yet */
+#define MAP_CELLS_LEAST 65536
+#define UNTAUGHT_BYTES (24 << 20)
 
 static int open_camera(struct assay__pipeline *pipeline, int index, struct assay_error *error)
 {
 	struct assay__camera *camera = &pipeline->cameras[index];
 	const struct assay__recipe_set *set = pipeline->set;
+	struct assay__source_health health;
 	struct assay__source_need need = {.free_run = camera->leads};
+	bool untaught = false;
 	int rc;
 
+	camera->map_cells = MAP_CELLS_LEAST;
 	for (int i = 0; i < set->product_count; i++) {
 		const struct assay__recipe_file *file = &set->files[set->products[i].files[index]];
 
-		if (!i) {
+		untaught |= !file->recipe;
+		if (!need.width_px) {
 			need.width_px = file->info.image_width_px;
 			need.height_px = file->info.image_height_px;
 			need.channels = file->info.image_channels;
@@ -40,6 +46,11 @@ static int open_camera(struct assay__pipeline *pipeline, int index, struct assay
 	}
 	if (camera->picture_bytes < need.picture_bytes)
 		camera->picture_bytes = need.picture_bytes;
+	if (untaught && camera->picture_bytes < UNTAUGHT_BYTES)
+		camera->picture_bytes = UNTAUGHT_BYTES;
+	/* One that is still being looked for must not pass for ready until its thread has had a look. */
+	camera->item->source->health(camera->source, &health);
+	camera->state = health.state;
 	return 0;
 }
 
@@ -87,35 +98,6 @@ static void fill_view(struct assay__part_view *view, const struct assay__picture
 	view->fault = ASSAY__FAULT_NONE;
 }
 
-/* A code that came with a picture names the part, unless the asker did. Bytes that are not text become '?'. */
-static void take_code(struct assay__pipeline *pipeline, struct assay__frame *frame, const char *code)
-{
-	char clean[ASSAY__PART_CODE_CHARS];
-	size_t at = 0, used = 0, size = strlen(code);
-
-	if (!*code)
-		return;
-	while (at < size && used + 4 < sizeof(clean)) {
-		size_t length = assay__text_utf8(code + at, size - at);
-
-		if (length == 0 || (unsigned char)code[at] < 0x20) {
-			clean[used++] = '?';
-			at++;
-		} else {
-			memcpy(clean + used, code + at, length);
-			used += length;
-			at += length;
-		}
-	}
-	clean[used] = '\0';
-	pthread_mutex_lock(&pipeline->lock);
-	if (frame->part.code_generated) {
-		memcpy(frame->part.code, clean, used + 1);
-		frame->part.code_generated = false;
-	}
-	pthread_mutex_unlock(&pipeline->lock);
-}
-
 static void update_state(struct assay__camera *camera)
 {
 	struct assay__pipeline *pipeline = camera->pipeline;
@@ -153,19 +135,21 @@ static void take_picture(struct assay__camera *camera, struct assay__frame *fram
 		return;
 	}
 	do {
+		error.message[0] = '\0';
 		rc = ops->wait(camera->source, ms_until(frame->part.deadline_us), &picture, &error);
 		atomic_store(&camera->beat_us, assay__clock_us());
 	} while (rc == ASSAY_E_CANCELLED && assay__clock_us() < frame->part.deadline_us);
 	if (rc == ASSAY_E_CANCELLED)
 		spoil(view, ASSAY__FAULT_NO_IMAGE, "%s", "no picture came in time");
 	else if (rc == ASSAY_E_CLOSED)
-		spoil(view, ASSAY__FAULT_CAMERA, "%s", "the camera is gone, or has no more pictures");
+		spoil(view, ASSAY__FAULT_CAMERA, "%s",
+			  *error.message ? error.message : "the camera is gone, or has no more pictures");
 	else if (rc)
 		spoil(view, ASSAY__FAULT_BROKEN, "%s", error.message);
 	else
 		fill_view(view, &picture);
 	if (rc != ASSAY_E_CANCELLED && rc != ASSAY_E_CLOSED)
-		take_code(camera->pipeline, frame, picture.code);
+		assay__naming_came(camera->pipeline, frame, picture.code, picture.named);
 }
 
 static void *asked_main(void *arg)
@@ -214,7 +198,7 @@ static void arrive(struct assay__camera *camera, struct assay__frame **frame, co
 									 picture->trigger_id, NULL, picture->taken_us, frame, &sequence);
 	if (!accepted)
 		return;
-	take_code(camera->pipeline, accepted, picture->code);
+	assay__naming_came(camera->pipeline, accepted, picture->code, picture->named);
 	assay__pipeline_view_taken(camera->pipeline, accepted, 0);
 }
 

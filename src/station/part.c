@@ -12,10 +12,26 @@ static const char *const faults[ASSAY__FAULT_COUNT] = {
 };
 
 static const char *const triggers[ASSAY__TRIGGER_COUNT] = {
-	[ASSAY__TRIGGER_FREE] = "free",		[ASSAY__TRIGGER_TIMER] = "timer", [ASSAY__TRIGGER_SOFTWARE] = "software",
-	[ASSAY__TRIGGER_MODBUS] = "modbus", [ASSAY__TRIGGER_MQTT] = "mqtt",	  [ASSAY__TRIGGER_HTTP] = "http",
-	[ASSAY__TRIGGER_LINE] = "line",
+	[ASSAY__TRIGGER_FREE] = "free",			[ASSAY__TRIGGER_TIMER] = "timer",
+	[ASSAY__TRIGGER_SOFTWARE] = "software", [ASSAY__TRIGGER_MODBUS] = "modbus",
+	[ASSAY__TRIGGER_MQTT] = "mqtt",			[ASSAY__TRIGGER_HTTP] = "http",
+	[ASSAY__TRIGGER_LINE] = "line",			[ASSAY__TRIGGER_CHALLENGE] = "challenge",
 };
+
+static const char *const code_states[ASSAY__CODE_STATES] = {"none", "read", "unreadable", "unexpected", "differs"};
+static const char *const symbologies[ASSAY__SYMBOLOGIES] = {"none", "datamatrix", "qr", "code128"};
+
+const char *assay__code_state_name(enum assay__code_state state)
+{
+	assert(state >= 0 && state < ASSAY__CODE_STATES);
+	return code_states[state];
+}
+
+const char *assay__symbology_name(enum assay__symbology symbology)
+{
+	assert(symbology >= 0 && symbology < ASSAY__SYMBOLOGIES);
+	return symbologies[symbology];
+}
 
 const char *assay__fault_name(enum assay__fault fault)
 {

@@ -42,9 +42,32 @@ enum assay__trigger_kind {
 	ASSAY__TRIGGER_MQTT,
 	ASSAY__TRIGGER_HTTP,
 	ASSAY__TRIGGER_LINE,
+	ASSAY__TRIGGER_CHALLENGE, /**< a stored picture of a known-bad part: nothing moves on the line */
 	ASSAY__TRIGGER_COUNT
 };
 const char *assay__trigger_name(enum assay__trigger_kind kind);
+
+/** What became of looking for a code in the part's pictures. The numbers are stable: records have them. */
+enum assay__code_state {
+	ASSAY__CODE_NONE,		/**< nobody was asked to look */
+	ASSAY__CODE_READ,		/**< read; it is the part's code unless the asker gave the same one */
+	ASSAY__CODE_UNREADABLE, /**< none found, or not in time */
+	ASSAY__CODE_UNEXPECTED, /**< found, but not of the pattern, too long, or two that differ */
+	ASSAY__CODE_DIFFERS,	/**< read, but the asker gave another one, which stays the part's code */
+	ASSAY__CODE_STATES
+};
+/** "none", "read", "unreadable", "unexpected", "differs". */
+const char *assay__code_state_name(enum assay__code_state state);
+
+enum assay__symbology {
+	ASSAY__SYMBOLOGY_NONE,
+	ASSAY__SYMBOLOGY_DATAMATRIX,
+	ASSAY__SYMBOLOGY_QR,
+	ASSAY__SYMBOLOGY_CODE128,
+	ASSAY__SYMBOLOGIES
+};
+/** "none", "datamatrix", "qr", "code128". */
+const char *assay__symbology_name(enum assay__symbology symbology);
 
 /** One camera's picture of the part and what was found. */
 struct assay__part_view {
@@ -64,6 +87,8 @@ struct assay__part {
 	enum assay__trigger_kind trigger;
 	char code[ASSAY__PART_CODE_CHARS]; /**< part identity, UTF-8, never empty: read, given or generated */
 	bool code_generated;
+	enum assay__code_state code_state;
+	enum assay__symbology code_symbology; /**< of what was read */
 	char operator_name[ASSAY__NAME_CHARS];
 	char recipe_name[ASSAY__NAME_CHARS];
 	int64_t trigger_us, picture_us, verdict_us, wall_us;
@@ -71,7 +96,7 @@ struct assay__part {
 	enum assay_verdict verdict; /**< worst of the views; FAULT if `fault` is set */
 	enum assay__fault fault;
 	char reason[192]; /**< one line for people, empty for PASS */
-	bool challenge;	  /**< a known-bad part shown to prove the station */
+	bool challenge;	  /**< a known-bad part shown to prove the station; no production, counted by itself */
 	int view_count;
 	struct assay__part_view views[ASSAY__MAX_VIEWS];
 };

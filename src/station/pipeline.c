@@ -84,13 +84,18 @@ static void lay_out(struct assay__pipeline *pipeline, struct assay__frame *frame
 	frame->product = NULL;
 	frame->users = 0;
 	frame->views_left = pipeline->camera_count;
+	frame->codes_left = 0;
+	frame->unread = false;
+	frame->code_came_along = false;
 	for (int i = 0; i < pipeline->camera_count; i++) {
 		frame->has_picture[i] = false;
 		frame->pixels[i] = slip ? NULL : at;
 		at += up(pipeline->cameras[i].picture_bytes);
 		frame->maps[i] = slip ? NULL : (uint32_t *)(void *)at;
 		at += up(pipeline->cameras[i].map_cells * sizeof(uint32_t));
-		frame->jobs[i] = (struct assay__view_job){frame, i};
+		frame->jobs[i] = (struct assay__view_job){frame, i, false};
+		frame->code_jobs[i] = (struct assay__view_job){frame, i, true};
+		frame->codes[i].state = ASSAY__CODE_NONE;
 		memset(&frame->part.views[i], 0, sizeof(frame->part.views[i]));
 	}
 }
@@ -132,7 +137,7 @@ void assay__frame_drop(struct assay__pipeline *pipeline, struct assay__frame *fr
 /* The gate's rule */
 
 /* Why a trigger now would not be accepted; NONE: it would. With the lock. */
-static enum assay__fault at_gate(struct assay__pipeline *pipeline, bool brought, char why[160])
+static enum assay__fault at_gate(struct assay__pipeline *pipeline, int brought, bool injected, char why[160])
 {
 	if (pipeline->stopping)
 		return snprintf(why, 160, "the station is stopping"), ASSAY__FAULT_STOPPING;
@@ -142,6 +147,8 @@ static enum assay__fault at_gate(struct assay__pipeline *pipeline, bool brought,
 		return snprintf(why, 160, "the record cannot be kept"), ASSAY__FAULT_RECORD;
 	if (pipeline->product < 0)
 		return snprintf(why, 160, "no recipe is selected"), ASSAY__FAULT_NO_RECIPE;
+	if (!injected && assay__challenge_blocks(pipeline, why))
+		return ASSAY__FAULT_CHALLENGE;
 	for (int i = brought; i < pipeline->camera_count; i++) {
 		const struct assay__camera *camera = &pipeline->cameras[i];
 
@@ -165,29 +172,24 @@ static enum assay__fault at_gate(struct assay__pipeline *pipeline, bool brought,
 
 /* Fills all that a part has at its trigger. With the lock. */
 static void begin(struct assay__pipeline *pipeline, struct assay__part *part, enum assay__trigger_kind kind,
-				  uint64_t trigger_id, const char *code, int64_t trigger_us)
+				  uint64_t trigger_id, const char *code, int64_t trigger_us, bool challenge)
 {
 	const struct assay__product *product = pipeline->product >= 0 ? &pipeline->set->products[pipeline->product] : NULL;
 
 	part->sequence = pipeline->sequence = pipeline->archive_ops->next(pipeline->archive);
 	part->trigger_id = trigger_id;
 	part->trigger = kind;
-	part->code_generated = !code || !*code;
-	if (part->code_generated)
-		snprintf(part->code, sizeof(part->code), "%s-%09llu", pipeline->config->station.name,
-				 (unsigned long long)part->sequence);
-	else
-		snprintf(part->code, sizeof(part->code), "%s", code);
 	memcpy(part->operator_name, pipeline->operator_name, sizeof(part->operator_name));
 	snprintf(part->recipe_name, sizeof(part->recipe_name), "%s", product ? product->name : "");
 	part->trigger_us = trigger_us;
 	part->picture_us = part->verdict_us = 0;
 	part->wall_us = assay__wall_us();
+	assay__naming_begin(pipeline, part, code);
 	part->deadline_us = trigger_us + pipeline->deadline_us;
 	part->verdict = ASSAY_FAULT;
 	part->fault = ASSAY__FAULT_INTERNAL;
 	part->reason[0] = '\0';
-	part->challenge = false;
+	part->challenge = challenge;
 	part->view_count = pipeline->camera_count;
 	for (int i = 0; i < part->view_count; i++) {
 		struct assay__part_view *view = &part->views[i];
@@ -200,7 +202,8 @@ static void begin(struct assay__pipeline *pipeline, struct assay__part *part, en
 			memcpy(view->network_hash, file->info.network_hash, ASSAY_HASH_BYTES);
 		}
 	}
-	pipeline->counts.triggers++;
+	pipeline->counts.triggers += !challenge;
+	pipeline->counts.challenge += challenge;
 	pipeline->stats.by_trigger[kind]++;
 }
 
@@ -230,7 +233,7 @@ static void answer_unkept(struct assay__pipeline *pipeline, enum assay__trigger_
 {
 	struct assay__part part = {0};
 
-	begin(pipeline, &part, kind, trigger_id, code, trigger_us);
+	begin(pipeline, &part, kind, trigger_id, code, trigger_us, false);
 	refuse(&part, fault, why);
 	assay__answer_count(pipeline, &part);
 	pipeline->lost[pipeline->lost_count++ % ASSAY__LOST_KEPT] = part.sequence;
@@ -254,6 +257,34 @@ static struct assay__frame *wait_slip(struct assay__pipeline *pipeline)
 	return slip;
 }
 
+/* An accepted part is on its way. With the lock. */
+static void send(struct assay__pipeline *pipeline, struct assay__frame *frame)
+{
+	frame->set = assay__recipe_set_use(pipeline->set);
+	frame->product = &pipeline->set->products[pipeline->product];
+	frame->users = 2; /* its inspection, and its answer on the way to the shelf */
+	ledger_add(pipeline, frame);
+	pipeline->in_flight++;
+}
+
+enum assay__fault assay__pipeline_inject(struct assay__pipeline *pipeline, struct assay__frame *frame, const char *code,
+										 char why[160])
+{
+	enum assay__fault fault;
+
+	pthread_mutex_lock(&pipeline->lock);
+	fault = at_gate(pipeline, pipeline->camera_count, true, why);
+	if (!fault) {
+		begin(pipeline, &frame->part, ASSAY__TRIGGER_CHALLENGE, 0, code, assay__clock_us(), true);
+		send(pipeline, frame);
+		pthread_cond_signal(&pipeline->deadline_cond);
+	}
+	pthread_mutex_unlock(&pipeline->lock);
+	for (int i = 0; !fault && i < pipeline->camera_count; i++)
+		assay__pipeline_view_taken(pipeline, frame, i);
+	return fault;
+}
+
 struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enum assay__trigger_kind kind,
 										   uint64_t trigger_id, const char *code, int64_t trigger_us,
 										   struct assay__frame **brought, uint64_t *sequence)
@@ -263,7 +294,7 @@ struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enu
 	char why[160];
 
 	pthread_mutex_lock(&pipeline->lock);
-	fault = at_gate(pipeline, brought != NULL, why);
+	fault = at_gate(pipeline, brought != NULL, false, why);
 	if (!fault && pipeline->free_run && !brought) {
 		fault = ASSAY__FAULT_NOT_READY;
 		snprintf(why, sizeof(why), "the cameras run free: only their pictures are triggers");
@@ -280,7 +311,7 @@ struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enu
 			answer_unkept(pipeline, kind, trigger_id, code, trigger_us, fault, why, sequence);
 			return NULL;
 		}
-		begin(pipeline, &frame->part, kind, trigger_id, code, trigger_us);
+		begin(pipeline, &frame->part, kind, trigger_id, code, trigger_us, false);
 		refuse(&frame->part, fault, why);
 		frame->users = 1;
 		frame->claimed = true;
@@ -294,13 +325,9 @@ struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enu
 	frame = brought ? *brought : empty;
 	if (brought)
 		*brought = empty;
-	begin(pipeline, &frame->part, kind, trigger_id, code, trigger_us);
-	frame->set = assay__recipe_set_use(pipeline->set);
-	frame->product = &pipeline->set->products[pipeline->product];
-	frame->users = 2; /* its inspection, and its answer on the way to the shelf */
+	begin(pipeline, &frame->part, kind, trigger_id, code, trigger_us, assay__challenge_takes(pipeline));
+	send(pipeline, frame);
 	*sequence = frame->part.sequence;
-	ledger_add(pipeline, frame);
-	pipeline->in_flight++;
 	for (int i = brought != NULL; i < pipeline->camera_count; i++) {
 		pipeline->cameras[i].asked = frame;
 		pthread_cond_signal(&pipeline->cameras[i].asked_cond);
@@ -312,18 +339,24 @@ struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enu
 
 void assay__pipeline_view_taken(struct assay__pipeline *pipeline, struct assay__frame *frame, int view)
 {
-	bool fault = frame->part.views[view].fault, last = false;
+	bool fault = frame->part.views[view].fault, last = false, code;
 
+	code = !fault && pipeline->cameras[view].code && frame->part.trigger != ASSAY__TRIGGER_CHALLENGE;
 	pthread_mutex_lock(&pipeline->lock);
 	frame->has_picture[view] = true;
 	if (frame->part.views[view].image.pixels)
 		frame->part.picture_us = assay__clock_us();
 	if (fault)
 		last = --frame->views_left == 0;
+	frame->views_left += code;
+	frame->codes_left += code;
 	pthread_mutex_unlock(&pipeline->lock);
 	if (!fault) {
 		int rc = assay__queue_push(pipeline->hall, &frame->jobs[view]);
 
+		/* By whoever is free, beside the inspection; it waits behind it, never before. */
+		if (!rc && code)
+			rc = assay__queue_push(pipeline->hall, &frame->code_jobs[view]);
 		assert(!rc); /* the gate lets no more in than there is room for */
 		(void)rc;
 	} else if (last) {
@@ -380,7 +413,8 @@ static int open_archive(struct assay__pipeline *pipeline, struct assay_error *er
 	if (!rc)
 		rc = pipeline->archive_ops->open(&need, &pipeline->archive, error);
 	for (int i = 0; !rc && i < pipeline->set->file_count; i++)
-		rc = pipeline->archive_ops->keep_recipe(pipeline->archive, pipeline->set->files[i].recipe, error);
+		if (pipeline->set->files[i].recipe)
+			rc = pipeline->archive_ops->keep_recipe(pipeline->archive, pipeline->set->files[i].recipe, error);
 	if (!rc)
 		pipeline->archive_ops->totals(pipeline->archive, &pipeline->before);
 	return rc;
@@ -395,15 +429,16 @@ static int open_rooms(struct assay__pipeline *pipeline, struct assay_error *erro
 	if (pipeline->inspector_count > 64)
 		pipeline->inspector_count = 64;
 	pipeline->limit = station->hall + pipeline->inspector_count;
-	/* Each camera's latest picture stays in its frame, and a camera that leads holds an empty one. */
-	frames = pipeline->limit + pipeline->camera_count + 2;
+	/* Each camera's latest picture stays in its frame, a camera that leads holds an empty one, and vitals one being measured. */
+	frames = pipeline->limit + pipeline->camera_count + 3;
 	frames = station->frames ? (station->frames > frames ? station->frames : frames) : frames + SHELF_FRAMES;
 	pipeline->ledger_capacity = (uint64_t)frames + (uint64_t)station->slips;
 	pipeline->inspectors = assay__calloc(NULL, (size_t)pipeline->inspector_count, sizeof(*pipeline->inspectors));
 	pipeline->ledger = assay__calloc(NULL, pipeline->ledger_capacity, sizeof(struct assay__frame *));
 	if (!pipeline->inspectors || !pipeline->ledger)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "out of memory for the station");
-	rc = assay__queue_open(pipeline->limit * pipeline->camera_count, NULL, &pipeline->hall, error);
+	rc = assay__queue_open(pipeline->limit * (pipeline->camera_count + pipeline->config->codes.count), NULL,
+						   &pipeline->hall, error);
 	if (!rc && assay__pool_open(frames, frame_bytes(pipeline), NULL, &pipeline->frames, error))
 		rc = assay__fail(error, ASSAY_E_NOMEM, -1, "out of memory for %d frames of %zu bytes", frames,
 						 frame_bytes(pipeline));
@@ -454,7 +489,13 @@ int assay__pipeline_open(const struct assay__config *config, const struct assay_
 	if (!rc)
 		rc = open_rooms(pipeline, error);
 	if (!rc)
+		assay__naming_open(pipeline);
+	if (!rc)
 		rc = open_archive(pipeline, error);
+	if (!rc)
+		rc = assay__challenge_open(pipeline, error);
+	if (!rc)
+		rc = assay__vitals_open(pipeline, &pipeline->vitals, error);
 	if (rc) {
 		assay__pipeline_close(pipeline);
 		return rc;
@@ -480,12 +521,16 @@ int assay__pipeline_start(struct assay__pipeline *pipeline, struct assay_error *
 		rc = assay__thread_start(&pipeline->shelf_thread, assay__shelf_main, pipeline, "shelf", error);
 	pipeline->shelf_running = pipeline->deadline_running && !rc;
 	if (!rc)
+		rc = assay__vitals_start(pipeline->vitals, error);
+	if (!rc)
 		rc = assay__workers_start(pipeline, error);
 	pthread_mutex_lock(&pipeline->lock);
 	pipeline->started = !rc;
 	pthread_mutex_unlock(&pipeline->lock);
 	if (!rc)
 		rc = assay__gate_start(pipeline, error);
+	if (!rc)
+		rc = assay__challenge_start(pipeline, error);
 	return rc;
 }
 
@@ -503,6 +548,7 @@ void assay__pipeline_drain(struct assay__pipeline *pipeline)
 	pipeline->stopping = true;
 	pthread_cond_broadcast(&pipeline->timer_cond);
 	pthread_mutex_unlock(&pipeline->lock);
+	assay__challenge_stop(pipeline);
 	assay__gate_stop(pipeline, false);
 	pthread_mutex_lock(&pipeline->lock);
 	while (pipeline->in_flight)
@@ -547,6 +593,7 @@ static void end_threads(struct assay__pipeline *pipeline)
 		pthread_join(pipeline->deadline_thread, NULL);
 	if (pipeline->shelf_running)
 		pthread_join(pipeline->shelf_thread, NULL);
+	assay__vitals_close(pipeline->vitals);
 }
 
 int assay__pipeline_close(struct assay__pipeline *pipeline)
@@ -567,6 +614,7 @@ int assay__pipeline_close(struct assay__pipeline *pipeline)
 	for (int i = 0; i < pipeline->camera_count; i++)
 		if (pipeline->latest[i])
 			assay__frame_drop(pipeline, pipeline->latest[i]);
+	assay__challenge_close(pipeline);
 	assay__gate_close(pipeline);
 	assay__queue_free(pipeline->hall);
 	assay__pool_close(pipeline->frames);
@@ -587,7 +635,7 @@ enum assay__fault assay__pipeline_ready(struct assay__pipeline *pipeline, char w
 
 	why[0] = '\0';
 	pthread_mutex_lock(&pipeline->lock);
-	fault = at_gate(pipeline, pipeline->free_run, why);
+	fault = at_gate(pipeline, pipeline->free_run, false, why);
 	if (!fault && pipeline->free_run && pipeline->cameras[0].state != ASSAY__SOURCE_UP) {
 		fault = ASSAY__FAULT_CAMERA;
 		snprintf(why, 160, "camera %s gives no pictures", pipeline->cameras[0].item->name);

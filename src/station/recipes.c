@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "station/recipes.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/err.h"
 
@@ -17,11 +19,14 @@ static void set_close(struct assay__recipe_set *set)
 static int open_file(const struct assay_env *env, const char *path, struct assay__recipe_file *file,
 					 struct assay_error *error)
 {
-	int rc = assay_recipe_open(env, path, &file->recipe, error);
+	int rc;
 
+	file->path = path;
+	if (access(path, F_OK) && errno == ENOENT)
+		return 0;
+	rc = assay_recipe_open(env, path, &file->recipe, error);
 	if (rc)
 		return rc;
-	file->path = path;
 	assay_recipe_get_info(file->recipe, &file->info);
 	file->picture_bytes = (size_t)file->info.image_width_px * (size_t)file->info.image_height_px *
 						  (size_t)file->info.image_channels * (size_t)(file->info.image_depth_bits / 8);

@@ -15,8 +15,8 @@ struct assay__product {
 };
 
 struct assay__recipe_file {
-	const char *path; /**< of the configuration */
-	struct assay_recipe *recipe;
+	const char *path;			 /**< of the configuration */
+	struct assay_recipe *recipe; /**< NULL: the file is not there, the recipe is still to be taught */
 	struct assay_recipe_info info;
 	size_t picture_bytes; /**< of the pictures it was taught from */
 	size_t map_cells;	  /**< room for the score map of such a picture, more where sizes may differ */

@@ -8,8 +8,11 @@
 
 #include "base/pool.h"
 #include "base/queue.h"
+#include "station/challenge.h"
+#include "station/identity/identity.h"
 #include "station/pipeline.h"
 #include "station/recipes.h"
+#include "station/vitals.h"
 
 #define ASSAY__WORKER_RECIPES 8 /**< recipes a worker keeps warm */
 #define ASSAY__LOST_KEPT 256
@@ -20,6 +23,7 @@ struct assay__frame;
 struct assay__view_job {
 	struct assay__frame *frame;
 	int view;
+	bool code; /**< look for a code in it, in place of inspecting it */
 };
 
 /**
@@ -33,12 +37,17 @@ struct assay__frame {
 	const struct assay__product *product;
 	/* of the pipeline's lock: */
 	bool slip, claimed, posted, is_late;
+	bool unread;						/**< is_late, but only its code was: `late` has the verdict of its views */
 	bool has_picture[ASSAY__MAX_VIEWS]; /**< its camera is done with it, well or not */
-	int views_left, users;
+	int views_left; /**< pieces of work: pictures to be taken and inspected, codes to be looked for */
+	int codes_left; /**< of these, the codes */
+	int users;
+	bool code_came_along; /**< the part's code is a file's name: one that is read goes before it */
 	/* */
 	uint8_t *pixels[ASSAY__MAX_VIEWS];
 	uint32_t *maps[ASSAY__MAX_VIEWS];
-	struct assay__view_job jobs[ASSAY__MAX_VIEWS];
+	struct assay__view_job jobs[ASSAY__MAX_VIEWS], code_jobs[ASSAY__MAX_VIEWS];
+	struct assay__code_found codes[ASSAY__MAX_VIEWS]; /**< NONE: nobody looked */
 };
 
 struct assay__camera {
@@ -48,6 +57,7 @@ struct assay__camera {
 	int index;
 	bool leads; /**< its pictures are triggers */
 	size_t picture_bytes, map_cells;
+	const struct assay__code_settings *code; /**< NULL: none is looked for */
 	pthread_t thread;
 	bool running;
 	pthread_cond_t asked_cond;
@@ -73,6 +83,7 @@ struct assay__inspector {
 		struct assay_worker *worker;
 	} warm[ASSAY__WORKER_RECIPES];
 	uint64_t clock;
+	struct assay__code_reader *codes; /**< NULL: no camera's pictures have any */
 	pthread_t thread;
 	bool running;
 	atomic_bool busy;
@@ -101,6 +112,14 @@ struct assay__pipeline {
 	struct assay__recipe_set *set;
 	int product;
 	char operator_name[ASSAY__NAME_CHARS];
+	bool dated; /**< names have {date} or {count} */
+	struct assay__identity_day day;
+	struct assay__challenge *challenge; /**< NULL: none is configured; its state is of the lock */
+	struct {
+		uint64_t count;	  /**< codes not read since the last event about it */
+		int64_t event_us; /**< when that was, 0: never */
+		char text[ASSAY__EVENT_TEXT_MAX];
+	} unread;
 	int in_flight;
 	/* parts from the trigger to the shelf, in order of sequence; part n at n % capacity, head <= open <= tail */
 	struct assay__frame **ledger;
@@ -125,6 +144,7 @@ struct assay__pipeline {
 	int timer_count;
 	struct assay__inspector *inspectors;
 	int inspector_count;
+	struct assay__vitals *vitals; /**< NULL: nobody watches */
 	pthread_t deadline_thread, shelf_thread;
 	bool deadline_running, shelf_running;
 	atomic_int_fast64_t deadline_beat_us, shelf_beat_us;
@@ -152,6 +172,20 @@ void assay__answer_post(struct assay__pipeline *pipeline, const struct assay__pa
 void assay__answer_give(struct assay__pipeline *pipeline, struct assay__frame *frame, const struct assay__part *part);
 void *assay__deadline_main(void *pipeline);
 
+/* naming.c */
+/** The part's code at its trigger; with the lock. */
+void assay__naming_begin(struct assay__pipeline *pipeline, struct assay__part *part, const char *code);
+/** A code that came with a picture; `named`: it is only a file's name. */
+void assay__naming_came(struct assay__pipeline *pipeline, struct assay__frame *frame, const char *code, bool named);
+/** What was read becomes the part's, and is counted; with the lock. */
+void assay__naming_settle(struct assay__pipeline *pipeline, struct assay__frame *frame, struct assay__part *part);
+/** Notes in `part` that reading was not over in time; with the lock. */
+void assay__naming_late(struct assay__pipeline *pipeline, struct assay__part *part);
+/** Opens what names need. */
+void assay__naming_open(struct assay__pipeline *pipeline);
+/** The watcher's: turns the day, tells of codes not read. */
+void assay__naming_watch(struct assay__pipeline *pipeline);
+
 /* shelf.c */
 void *assay__shelf_main(void *pipeline);
 void assay__shelf_recorded(void *pipeline, uint64_t sequence, const uint8_t hash[ASSAY_HASH_BYTES]);
@@ -164,6 +198,12 @@ void assay__shelf_recorded(void *pipeline, uint64_t sequence, const uint8_t hash
 struct assay__frame *assay__pipeline_enter(struct assay__pipeline *pipeline, enum assay__trigger_kind kind,
 										   uint64_t trigger_id, const char *code, int64_t trigger_us,
 										   struct assay__frame **brought, uint64_t *sequence);
+/**
+ * A stored challenge part: a frame with all its pictures. NONE: it is on its way and the pipeline's; else why not, and nothing has
+ * happened.
+ */
+enum assay__fault assay__pipeline_inject(struct assay__pipeline *pipeline, struct assay__frame *frame, const char *code,
+										 char why[160]);
 /** The camera is done with a view: to the hall, or concluded if it is a fault already. */
 void assay__pipeline_view_taken(struct assay__pipeline *pipeline, struct assay__frame *frame, int view);
 /** One user less; the last one gives the frame back. */

@@ -95,8 +95,10 @@ void *assay__shelf_main(void *arg)
 		}
 		pthread_mutex_unlock(&pipeline->lock);
 		put(pipeline, frame->is_late ? &frame->late : &frame->part);
-		if (!frame->slip && !frame->is_late)
+		if (!frame->slip && !frame->is_late) {
 			show(pipeline, frame);
+			assay__vitals_offer(pipeline->vitals, frame);
+		}
 		assay__frame_drop(pipeline, frame);
 		pthread_mutex_lock(&pipeline->lock);
 		pipeline->ledger_head++;

@@ -64,6 +64,20 @@ static void port_event(void *ctx, const char *kind, const char *text)
 	assay__station_event(ctx, kind, text);
 }
 
+static int port_challenge(void *ctx, int ask, const char *who)
+{
+	struct assay__station *station = ctx;
+
+	return assay__challenge_ask(station->pipeline, (enum assay__challenge_ask)ask, who, NULL);
+}
+
+static bool port_challenge_due(void *ctx)
+{
+	struct assay__station *station = ctx;
+
+	return assay__challenge_is_due(station->pipeline);
+}
+
 static int port_recipe_number(void *ctx)
 {
 	struct assay__station *station = ctx;
@@ -147,6 +161,7 @@ static void *watcher_main(void *arg)
 		watch_cameras(station, &watched);
 		watch_outputs(station, &watched);
 		watch_whole(station, &watched);
+		assay__naming_watch(pipeline);
 		watched.known = true;
 		pthread_mutex_lock(&pipeline->lock);
 		if (!pipeline->stopping)
@@ -197,6 +212,8 @@ int assay__station_open(const struct assay__config *config, const struct assay_e
 									 .counters = port_counters,
 									 .event = port_event,
 									 .recipe_number = port_recipe_number,
+									 .challenge = port_challenge,
+									 .challenge_due = port_challenge_due,
 									 .station = config->station.name,
 									 .state_dir = config->station.keep_record ? config->station.state_dir : NULL};
 	if (!archive)
@@ -331,6 +348,16 @@ void assay__station_camera(struct assay__station *station, int index, struct ass
 	pthread_mutex_unlock(&station->pipeline->lock);
 }
 
+void assay__station_vitals(struct assay__station *station, int index, struct assay__vitals_state *out)
+{
+	assay__vitals_read(station->pipeline->vitals, index, out);
+}
+
+void assay__station_vitals_renew(struct assay__station *station, int index)
+{
+	assay__vitals_renew(station->pipeline->vitals, index);
+}
+
 int assay__station_output_count(struct assay__station *station)
 {
 	return station->pipeline->door_count;
@@ -357,6 +384,7 @@ static void tell_recipe(const struct assay__recipe_set *set, int index, struct a
 	const struct assay_recipe_info *info = &file->info;
 
 	*out = (struct assay__station_recipe){.number = product->number,
+										  .taught = file->recipe != NULL,
 										  .width_px = info->image_width_px,
 										  .height_px = info->image_height_px,
 										  .channels = info->image_channels,
@@ -394,6 +422,17 @@ int assay__station_recipes(struct assay__station *station, struct assay__station
 int assay__station_select(struct assay__station *station, const char *name, int number, struct assay_error *error)
 {
 	return assay__pipeline_select(station->pipeline, name, number, error);
+}
+
+int assay__station_challenge_ask(struct assay__station *station, enum assay__challenge_ask ask, const char *who,
+								 struct assay_error *error)
+{
+	return assay__challenge_ask(station->pipeline, ask, who, error);
+}
+
+void assay__station_challenge(struct assay__station *station, struct assay__challenge_status *out)
+{
+	assay__challenge_tell(station->pipeline, out);
 }
 
 int assay__station_reload(struct assay__station *station, struct assay_error *error)
@@ -442,6 +481,9 @@ static void copy_view(const struct assay__part *part, int camera, struct assay__
 	for (int i = 0; i < part->view_count; i++) {
 		latest->part.views[i].image.pixels = NULL;
 		latest->part.views[i].result.map_q8 = NULL;
+		/* names that go with the recipe */
+		for (int k = 0; k < ASSAY_MAX_REGIONS; k++)
+			latest->part.views[i].result.regions[k].zone = NULL;
 	}
 	latest->view = latest->part.views[camera];
 	latest->pixel_bytes = row * (size_t)view->image.height_px;

@@ -8,10 +8,12 @@
 #define ASSAY_SRC_STATION_STATION_H
 
 #include "station/archive.h"
+#include "station/challenge.h"
 #include "station/config.h"
 #include "station/events.h"
 #include "station/output/output.h"
 #include "station/source/source.h"
+#include "station/vitals.h"
 
 struct assay__station;
 
@@ -26,6 +28,7 @@ struct assay__station_stats {
 	struct assay__counters since_start;		   /**< triggers = pass + fail + fault + in flight */
 	uint64_t by_fault[ASSAY__FAULT_COUNT];	   /**< verdicts by reason; [NONE] are PASS and FAIL */
 	uint64_t by_trigger[ASSAY__TRIGGER_COUNT]; /**< triggers by who asked */
+	uint64_t by_code[ASSAY__CODE_STATES];	   /**< verdicts by what became of looking for a code */
 	uint64_t late_dropped; /**< inspections that ended after their part had been answered FAULT late */
 	uint64_t unrecorded;   /**< verdicts given while the record failed and never recorded */
 	uint64_t latency_count[ASSAY__LATENCY_BUCKETS]; /**< trigger to verdict, PASS and FAIL only; not cumulative */
@@ -62,6 +65,7 @@ struct assay__station_recipe {
 	char name[ASSAY__NAME_CHARS];
 	int number; /**< from 1, as in the configuration */
 	bool selected;
+	bool taught;	/**< its file is there; else its parts are FAULT(no_recipe) until it is */
 	char file[256]; /**< of the first camera */
 	uint8_t content_hash[ASSAY_HASH_BYTES], network_hash[ASSAY_HASH_BYTES];
 	int width_px, height_px, channels, working_width_px, working_height_px, grid_width, grid_height;
@@ -111,6 +115,12 @@ void assay__station_output(struct assay__station *station, int index, struct ass
 /** Fills at most `most` of the recipes on offer; returns how many there are. */
 int assay__station_recipes(struct assay__station *station, struct assay__station_recipe *out, int most);
 
+/** How camera, light and process stand as camera `index` sees them; see vitals.h. */
+void assay__station_vitals(struct assay__station *station, int index, struct assay__vitals_state *out);
+
+/** Measures the reference of a camera anew, for the recipe it shows now, from the next good parts. */
+void assay__station_vitals_renew(struct assay__station *station, int index);
+
 /** By name, or by number if name is NULL or empty; for the next trigger on. Errors: ARGUMENT (no such recipe). */
 int assay__station_select(struct assay__station *station, const char *name, int number, struct assay_error *error);
 
@@ -119,6 +129,11 @@ int assay__station_select(struct assay__station *station, const char *name, int 
  * planned at start, all stay as they were. Takes as long as opening; parts go on meanwhile. Errors: of opening, LIMIT.
  */
 int assay__station_reload(struct assay__station *station, struct assay_error *error);
+
+/** Announces or cancels challenge parts on behalf of `who`, for the record. Errors: ARGUMENT, the message says why not. */
+int assay__station_challenge_ask(struct assay__station *station, enum assay__challenge_ask ask, const char *who,
+								 struct assay_error *error);
+void assay__station_challenge(struct assay__station *station, struct assay__challenge_status *out);
 
 /** Who is at the line, for the records from now on; empty: nobody. */
 void assay__station_set_operator(struct assay__station *station, const char *name);

@@ -61,7 +61,8 @@ static void warm_selected(struct assay__inspector *inspector)
 	product = pipeline->product;
 	pthread_mutex_unlock(&pipeline->lock);
 	for (int i = 0; product >= 0 && i < pipeline->camera_count; i++)
-		warm(inspector, set, set->products[product].files[i]);
+		if (set->files[set->products[product].files[i]].recipe)
+			warm(inspector, set, set->products[product].files[i]);
 	assay__recipe_set_drop(set);
 }
 
@@ -80,13 +81,26 @@ static void keep_map(struct assay__pipeline *pipeline, struct assay__frame *fram
 	result->map_q8 = frame->maps[view];
 }
 
+/* A picture for the tray, and no verdict. */
+static void tell_untaught(struct assay__part_view *view, const char *recipe)
+{
+	view->fault = ASSAY__FAULT_NO_RECIPE;
+	view->result = (struct assay_result){.verdict = ASSAY_FAULT};
+	assay__fail(&view->result.fault, ASSAY_E_ARGUMENT, -1, "%s is not taught yet", recipe);
+}
+
 static void inspect(struct assay__inspector *inspector, struct assay__frame *frame, int index)
 {
 	struct assay__part_view *view = &frame->part.views[index];
 	int file = frame->product->files[index];
-	struct assay_worker *worker = warm(inspector, frame->set, file);
+	struct assay_worker *worker;
 	struct assay_error error;
 
+	if (!frame->set->files[file].recipe) {
+		tell_untaught(view, frame->product->name);
+		return;
+	}
+	worker = warm(inspector, frame->set, file);
 	if (!worker || assay_inspect(worker, &view->image, &view->result, &error)) {
 		view->fault = ASSAY__FAULT_INTERNAL;
 		view->result.verdict = ASSAY_FAULT;
@@ -99,6 +113,15 @@ static void inspect(struct assay__inspector *inspector, struct assay__frame *fra
 		view->fault = view->result.fault.code == ASSAY_E_NOMEM ? ASSAY__FAULT_INTERNAL : ASSAY__FAULT_BROKEN;
 }
 
+static void look_for_code(struct assay__inspector *inspector, struct assay__frame *frame, int index)
+{
+	const struct assay__code_settings *settings = inspector->pipeline->cameras[index].code;
+
+	if (inspector->codes)
+		assay__code_read(inspector->codes, settings, &frame->part.views[index].image, frame->part.deadline_us,
+						 &frame->codes[index]);
+}
+
 static void serve(struct assay__inspector *inspector, const struct assay__view_job *job)
 {
 	struct assay__pipeline *pipeline = inspector->pipeline;
@@ -109,12 +132,16 @@ static void serve(struct assay__inspector *inspector, const struct assay__view_j
 	late = frame->claimed;
 	pthread_mutex_unlock(&pipeline->lock);
 	/* Whoever is answered already is not worth the time of those who wait. */
-	if (late)
+	if (job->code) {
+		if (!late)
+			look_for_code(inspector, frame, job->view);
+	} else if (late)
 		frame->part.views[job->view].fault = ASSAY__FAULT_LATE;
 	else
 		inspect(inspector, frame, job->view);
 	pthread_mutex_lock(&pipeline->lock);
 	last = --frame->views_left == 0;
+	frame->codes_left -= job->code;
 	pthread_mutex_unlock(&pipeline->lock);
 	if (last)
 		assay__answer_conclude(pipeline, frame);
@@ -147,6 +174,9 @@ int assay__workers_start(struct assay__pipeline *pipeline, struct assay_error *e
 		struct assay__inspector *inspector = &pipeline->inspectors[i];
 
 		inspector->pipeline = pipeline;
+		rc = pipeline->config->codes.count ? assay__code_reader_open(&inspector->codes, error) : 0;
+		if (rc)
+			break;
 		atomic_init(&inspector->beat_us, assay__clock_us());
 		atomic_init(&inspector->busy, false);
 		for (int k = 0; k < ASSAY__WORKER_RECIPES; k++)
@@ -165,4 +195,6 @@ void assay__workers_stop(struct assay__pipeline *pipeline)
 	for (int i = 0; pipeline->inspectors && i < pipeline->inspector_count; i++)
 		if (pipeline->inspectors[i].running)
 			pthread_join(pipeline->inspectors[i].thread, NULL);
+	for (int i = 0; pipeline->inspectors && i < pipeline->inspector_count; i++)
+		assay__code_reader_close(pipeline->inspectors[i].codes);
 }

@@ -57,7 +57,7 @@ void assay__calibration_report(const uint32_t *ascending, int n, double overkill
 {
 	assert(n >= 1);
 	int above = threshold == UINT32_MAX ? 0 : n - count_below(ascending, n, threshold + 1);
-	double supported = 1.0 / (1.0 + n);
+	double supported = (above + 1.0) / (1.0 + n); /* more than the wanted only if the threshold was lowered */
 	report->parts_used = n;
 	report->overkill_wanted = overkill;
 	report->overkill_stated = overkill > supported ? overkill : supported;

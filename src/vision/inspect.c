@@ -131,7 +131,7 @@ int assay_inspect(struct assay_worker *worker, const struct assay_image *image, 
 	result->labelled = recipe->scales.labels != NULL;
 	result->verdict = result->score_q8 > recipe->threshold_q8 ? ASSAY_FAIL : ASSAY_PASS;
 	result->p_value = assay__conformal_p(recipe->calibration_q8, recipe->part_count, result->score_q8);
-	result->map_q8 = space->map;
+	result->map_q8 = assay__workspace_locate(space);
 	result->grid_width = finest->geometry.grid_width;
 	result->grid_height = finest->geometry.grid_height;
 	result->map_area = finest->geometry.area;

@@ -138,6 +138,11 @@ const int32_t *assay__judge_cells(const struct assay__judge *j)
 	return j->live == j->width * j->height ? NULL : j->cells;
 }
 
+bool assay__judge_inspects(const struct assay__judge *j, int cell)
+{
+	return !j->weights || j->weights[cell];
+}
+
 uint32_t assay__judge_map(struct assay__judge *j, const int32_t *d2, uint32_t *map)
 {
 	const int32_t *cells = assay__judge_cells(j);

@@ -19,6 +19,9 @@ int assay__judge_live(const struct assay__judge *judge);
 /** The inspected cells in order, assay__judge_live of them; NULL if that is all of them. */
 const int32_t *assay__judge_cells(const struct assay__judge *judge);
 
+/** Whether a cell of the grid, row by row, is inspected. */
+bool assay__judge_inspects(const struct assay__judge *judge, int cell);
+
 /** floor(sqrt(d2) * 256) exactly; d2 >= 0. */
 uint32_t assay__root_q8(int32_t d2);
 

@@ -10,6 +10,7 @@
 
 #define KEEP_BYTES (48 << 20) /* decoded pictures held between the two readings */
 #define ODD_NAMED 3
+#define NAME_MOST_BYTES 255
 
 int assay__labour_workers(const struct assay__labour *labour)
 {
@@ -215,9 +216,10 @@ static int keep_different(struct assay__part *parts, int count, const struct ass
 	return kept;
 }
 
-static int sift(const struct assay_parts *offered, bool scale, const struct assay_teach_hooks *hooks,
-				const struct assay_allocator *allocator, struct assay__part *parts, int *count,
-				struct assay_teach_report *report, struct assay_error *error)
+/* Names what cannot be read, keeps and counts the rest. */
+static int tell_unreadable(const struct assay_parts *offered, const struct assay_teach_hooks *hooks,
+						   struct assay__part *parts, int *count, struct assay_teach_report *report,
+						   struct assay_error *error)
 {
 	for (int i = 0; i < offered->count; i++) {
 		if (parts[i].error.code == ASSAY_E_NOMEM)
@@ -228,13 +230,20 @@ static int sift(const struct assay_parts *offered, bool scale, const struct assa
 	*count = keep_readable(parts, offered->count);
 	report->parts_offered = offered->count;
 	report->parts_unreadable = offered->count - *count;
+	return 0;
+}
+
+static int sift(const struct assay_parts *offered, bool scale, const struct assay_teach_hooks *hooks,
+				const struct assay_allocator *allocator, struct assay__part *parts, int *count,
+				struct assay_teach_report *report, struct assay_error *error)
+{
+	int rc = tell_unreadable(offered, hooks, parts, count, report, error);
+	if (rc)
+		return rc;
 	if (*count == 0)
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1, "none of the %d pictures could be read", offered->count);
-	if (!scale) {
-		int rc = check_shapes(offered, parts, *count, error);
-		if (rc)
-			return rc;
-	}
+	if (!scale && (rc = check_shapes(offered, parts, *count, error)))
+		return rc;
 	int readable = *count;
 	*count = keep_different(parts, readable, allocator);
 	report->parts_repeated = readable - *count;
@@ -252,6 +261,17 @@ static int sift(const struct assay_parts *offered, bool scale, const struct assa
 					   name);
 }
 
+/* Every part, in the order offered; the caller's also on failure. */
+static int read_all(const struct assay_parts *offered, const struct assay__labour *labour,
+					const struct assay_allocator *allocator, struct assay__part **parts, struct assay_error *error)
+{
+	*parts = assay__calloc(allocator, (size_t)offered->count, sizeof(**parts));
+	if (!*parts)
+		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a list of %d pictures", offered->count);
+	struct reading reading = {.offered = offered, .allocator = allocator, .parts = *parts};
+	return assay__labour_run(labour, "reading", offered->count, read_one, &reading, error);
+}
+
 int assay__parts_read(const struct assay_parts *offered, bool scale, const struct assay__labour *labour,
 					  const struct assay_allocator *allocator, struct assay__part **out,
 					  struct assay_teach_report *report, struct assay_error *error)
@@ -259,12 +279,9 @@ int assay__parts_read(const struct assay_parts *offered, bool scale, const struc
 	if (offered->count < 1)
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1,
 						   "0 images of good parts; a threshold needs at least two, and 20 to 50 work well");
-	struct assay__part *parts = assay__calloc(allocator, (size_t)offered->count, sizeof(*parts));
-	if (!parts)
-		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a list of %d pictures", offered->count);
-	struct reading reading = {.offered = offered, .allocator = allocator, .parts = parts};
+	struct assay__part *parts = NULL;
 	int count = offered->count;
-	int rc = assay__labour_run(labour, "reading", count, read_one, &reading, error);
+	int rc = read_all(offered, labour, allocator, &parts, error);
 	if (rc == 0)
 		rc = sift(offered, scale, labour->hooks, allocator, parts, &count, report, error);
 	if (rc) {
@@ -272,5 +289,98 @@ int assay__parts_read(const struct assay_parts *offered, bool scale, const struc
 		return rc;
 	}
 	*out = parts;
+	return 0;
+}
+
+/* All must be of this shape; nothing is left out silently. */
+static int fit(const struct assay_parts *offered, const struct assay__shape *shape, const struct assay__part *parts,
+			   int count, struct assay_error *error)
+{
+	char expected[64], got[64];
+	for (int i = 0; i < count; i++)
+		if (!assay__shape_equal(&parts[i].shape, shape))
+			return assay__fail(error, ASSAY_E_MISMATCH, -1, "%s is %s; the recipe is of parts of %s",
+							   offered->name(offered->ctx, parts[i].index), assay__shape_text(&parts[i].shape, got),
+							   assay__shape_text(shape, expected));
+	return 0;
+}
+
+int assay__parts_read_more(const struct assay_parts *offered, const struct assay__shape *shape,
+						   const struct assay__labour *labour, const struct assay_allocator *allocator,
+						   struct assay__part **out, int *count, struct assay_teach_report *report,
+						   struct assay_error *error)
+{
+	*report = (struct assay_teach_report){0};
+	*count = 0;
+	*out = NULL;
+	if (!offered || offered->count < 1)
+		return 0;
+	struct assay__part *parts = NULL;
+	int n = offered->count;
+	int rc = read_all(offered, labour, allocator, &parts, error);
+	if (rc == 0)
+		rc = tell_unreadable(offered, labour->hooks, parts, &n, report, error);
+	if (rc == 0 && shape)
+		rc = fit(offered, shape, parts, n, error);
+	if (rc) {
+		assay__parts_free(parts, n, allocator);
+		return rc;
+	}
+	*count = keep_different(parts, n, allocator);
+	report->parts_repeated = n - *count;
+	report->parts_used = *count;
+	*out = parts;
+	return 0;
+}
+
+char *assay__part_name(const char *path, const struct assay_allocator *allocator)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash ? slash + 1 : path;
+	size_t length = strnlen(base, NAME_MOST_BYTES);
+	char *copy = assay__alloc(allocator, length + 1);
+	if (copy) {
+		memcpy(copy, base, length);
+		copy[length] = '\0';
+	}
+	return copy;
+}
+
+int assay__part_keep(struct assay__recipe_keep *keep, const struct assay_parts *offered, const struct assay__part *part,
+					 bool defect, int64_t *room_bytes, int *left_out, const struct assay_allocator *allocator,
+					 struct assay_error *error)
+{
+	struct assay_image image;
+	bool owned = false;
+	uint8_t *png = NULL;
+	size_t size = 0;
+	for (int i = 0; i < keep->part_count; i++)
+		if (memcmp(keep->parts[i].hash, part->hash, ASSAY_HASH_BYTES) == 0)
+			return 0;
+	int rc = assay__part_picture(offered, part, allocator, &image, &owned, error);
+	if (rc == 0)
+		rc = assay_image_encode_png(&image, allocator, &png, &size, error);
+	if (owned)
+		assay_image_free(&image, allocator);
+	if (rc)
+		return rc;
+	if ((int64_t)size > *room_bytes || keep->part_count >= ASSAY__KEEP_PARTS_MOST) {
+		assay__free(allocator, png);
+		++*left_out;
+		return 0;
+	}
+	char *name = assay__part_name(offered->name(offered->ctx, part->index), allocator);
+	struct assay__kept *kept = name ? assay__keep_add(keep, allocator) : NULL;
+	if (!kept) {
+		assay__free(allocator, name);
+		assay__free(allocator, png);
+		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory to store a picture");
+	}
+	memcpy(kept->hash, part->hash, ASSAY_HASH_BYTES);
+	kept->defect = defect;
+	kept->name = name;
+	kept->png = png;
+	kept->png_size = size;
+	*room_bytes -= (int64_t)size;
 	return 0;
 }

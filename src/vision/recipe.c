@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "vision/calibrate.h"
+#include "vision/recipe_position.h"
 
 struct assay_recipe *assay__recipe_new(const struct assay_env *env)
 {
@@ -32,6 +33,10 @@ void assay_recipe_close(struct assay_recipe *recipe)
 	for (int i = 0; recipe->parts && i < recipe->part_count; i++)
 		assay__free(allocator, recipe->parts[i].name);
 	assay__free(allocator, recipe->parts);
+	for (int i = 0; recipe->suspects && i < recipe->report.suspect_count; i++)
+		assay__free(allocator, (char *)recipe->suspects[i].name);
+	assay__free(allocator, recipe->suspects);
+	assay__keep_free(recipe->keep, allocator);
 	assay_zones_free(recipe->zones);
 	for (int i = 0; recipe->labels.defects && i < recipe->labels.count; i++)
 		assay__free(allocator, recipe->labels.defects[i].name);
@@ -82,6 +87,9 @@ int assay__recipe_ready(struct assay_recipe *recipe, struct assay_error *error)
 			return rc;
 		recipe->report.bank_size += scale->bank_count;
 	}
+	int placed = assay__position_ready(recipe, error);
+	if (placed)
+		return placed;
 	recipe->calibration_q8 = assay__calloc(recipe->allocator, (size_t)recipe->part_count, sizeof(uint32_t));
 	if (!recipe->calibration_q8)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for the calibration");
@@ -121,6 +129,7 @@ void assay_recipe_get_info(const struct assay_recipe *recipe, struct assay_recip
 		.zone_count = recipe->zones ? recipe->zones->count : 0,
 		.mm_per_px = recipe->mm_per_px,
 		.calibration_q8 = recipe->calibration_q8,
+		.suspects = recipe->suspects,
 		.report = recipe->report,
 		.workspace_bytes = recipe->workspace_bytes,
 	};
@@ -131,6 +140,11 @@ void assay_recipe_get_info(const struct assay_recipe *recipe, struct assay_recip
 			(struct assay_scale_info){g->width_px,		 g->height_px,		  g->grid_width,	g->grid_height,
 									  scale->bank_count, scale->unit.mean_q8, scale->unit.sd_q8};
 		info->macs += assay__net_macs(recipe->net, g->width_px, g->height_px);
+	}
+	if (recipe->keep) {
+		info->step_count = recipe->keep->step_count;
+		info->steps = recipe->keep->steps;
+		info->kept_bytes = assay__keep_bytes(recipe->keep, &info->kept_goods, &info->kept_defects);
 	}
 	memcpy(info->network_hash, recipe->net_info.hash, sizeof(info->network_hash));
 	memcpy(info->content_hash, recipe->content_hash, sizeof(info->content_hash));

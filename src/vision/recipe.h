@@ -4,6 +4,7 @@
 #define ASSAY_SRC_VISION_RECIPE_H
 
 #include "vision/kinds.h"
+#include "vision/keep.h"
 #include "vision/workspace.h"
 #include "vision/zones.h"
 
@@ -20,6 +21,7 @@
 #define ASSAY__LIGHT_TOLERANCE_DEFAULT 0.2
 #define ASSAY__WHITE_LEAST 255
 #define ASSAY__WHITE_MOST 65535
+#define ASSAY__SPREAD_MOST 1000
 
 /** What the person chose, defaults filled in. */
 struct assay__settings {
@@ -84,6 +86,8 @@ struct assay_recipe {
 	double mm_per_px;		   /**< 0: not known */
 	struct assay__label_block labels;
 	struct assay__golden golden[ASSAY__GOLDEN_COUNT];
+	struct assay_suspect *suspects;	 /**< report.suspect_count, largest score first */
+	struct assay__recipe_keep *keep; /**< beside what decides verdicts; NULL: nothing */
 
 	/* made by assay__recipe_ready from the above, and the report completed */
 	struct assay_teach_report report;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "vision/recipe_position.h"
 
 const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES] = {
 	"CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
@@ -28,6 +29,14 @@ const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES] = {
 	 "INTEGER, "
 	 "bank_escapes INTEGER, joined_escapes INTEGER, bank_q8 INTEGER, heads BLOB, kinds BLOB)"),
 	"CREATE TABLE defects(hash BLOB PRIMARY KEY, kind TEXT, name TEXT) WITHOUT ROWID",
+	"CREATE TABLE suspects(rank INTEGER PRIMARY KEY, part_hash BLOB, name TEXT, score_q8 INTEGER, learnt INTEGER)",
+	("CREATE TABLE lineage(number INTEGER PRIMARY KEY, kind TEXT, parent BLOB, content BLOB, time_s INTEGER, "
+	 "author TEXT, goods INTEGER, defects INTEGER, vectors INTEGER, hash BLOB)"),
+	"CREATE TABLE kept(number INTEGER PRIMARY KEY, hash BLOB, defect INTEGER, name TEXT, png BLOB)",
+	"CREATE TABLE states(number INTEGER PRIMARY KEY, content BLOB, file BLOB)",
+	("CREATE TABLE position(id INTEGER PRIMARY KEY, wanted INTEGER, chosen INTEGER, why INTEGER, fit REAL, "
+	 "spread REAL, reference BLOB)"),
+	"CREATE TABLE place(id INTEGER PRIMARY KEY, mean_q8 INTEGER, sd_q8 INTEGER, counts BLOB, vectors BLOB)",
 };
 
 #define AT(field) offsetof(struct assay_recipe, field)
@@ -94,6 +103,7 @@ struct writer {
 	sqlite3_stmt *row;
 	int rc, column;
 	struct pictures pictures;
+	bool bare; /* without what it keeps beside */
 };
 
 static void run_sql(struct writer *w, const char *sql)
@@ -304,11 +314,39 @@ static void write_labels(struct writer *w, const struct assay_recipe *recipe)
 	}
 }
 
+static void write_position(struct writer *w, const struct assay_recipe *recipe)
+{
+	if (w->rc == SQLITE_OK)
+		w->rc = assay__position_write(w->db, recipe);
+}
+
+static void write_suspects(struct writer *w, const struct assay_recipe *recipe)
+{
+	if (recipe->report.suspect_count)
+		run_sql(w, assay__recipe_tables[ASSAY__TABLE_SUSPECTS]);
+	for (int i = 0; i < recipe->report.suspect_count; i++) {
+		const struct assay_suspect *suspect = &recipe->suspects[i];
+		begin_row(w, "INSERT INTO suspects VALUES(?, ?, ?, ?, ?)");
+		put_int(w, i + 1);
+		put_blob(w, suspect->hash, ASSAY_HASH_BYTES);
+		put_text(w, suspect->name);
+		put_int(w, suspect->score_q8);
+		put_int(w, suspect->learnt);
+		end_row(w);
+	}
+}
+
+static void write_keep(struct writer *w, const struct assay_recipe *recipe)
+{
+	if (recipe->keep && !w->bare && w->rc == SQLITE_OK)
+		w->rc = assay__keep_write(w->db, recipe->keep);
+}
+
 static void write_all(struct writer *w, const struct assay_recipe *recipe)
 {
 	static void (*const blocks[])(struct writer *, const struct assay_recipe *) = {
-		write_meta,	 write_network, write_scales, write_golden, write_mask,
-		write_zones, write_pixel,	write_labels, write_parts,
+		write_meta,	 write_network, write_scales,	write_golden, write_mask,	  write_zones,
+		write_pixel, write_parts,	write_suspects, write_keep,	  write_position, write_labels,
 	};
 	char sql[128];
 	/* the file is new and renamed when whole: no journal on disk, and it is synced once, at the end */
@@ -326,10 +364,11 @@ static void write_all(struct writer *w, const struct assay_recipe *recipe)
 	run_sql(w, "COMMIT");
 }
 
+/* Into a file, or into memory as *bytes if that is not NULL. */
 static int write_database(const struct assay_recipe *recipe, const char *path, const struct pictures *pictures,
-						  struct assay_error *error)
+						  uint8_t **bytes, size_t *size, struct assay_error *error)
 {
-	struct writer w = {.pictures = *pictures};
+	struct writer w = {.pictures = *pictures, .bare = bytes != NULL};
 	char why[200] = "";
 	w.rc = sqlite3_open_v2(path, &w.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
 	if (w.rc == SQLITE_OK)
@@ -339,6 +378,16 @@ static int write_database(const struct assay_recipe *recipe, const char *path, c
 		int system = w.db ? sqlite3_system_errno(w.db) : 0;
 		snprintf(why, sizeof(why), "%s%s%s", w.db ? sqlite3_errmsg(w.db) : sqlite3_errstr(w.rc), system ? ": " : "",
 				 system ? strerror(system) : "");
+	} else if (bytes) {
+		sqlite3_int64 n = 0;
+		unsigned char *image = sqlite3_serialize(w.db, "main", &n, 0);
+		*bytes = image ? assay__alloc(recipe->allocator, (size_t)n) : NULL;
+		if (*bytes)
+			memcpy(*bytes, image, (size_t)n);
+		else
+			w.rc = SQLITE_NOMEM;
+		*size = (size_t)n;
+		sqlite3_free(image);
 	}
 	int closed = sqlite3_close(w.db);
 	if (w.rc == SQLITE_OK)
@@ -375,27 +424,59 @@ static int publish(const char *temporary, const char *path, struct assay_error *
 	return 0;
 }
 
+/* On failure too, what there is must be freed. */
+static int encode_pictures(const struct assay_recipe *recipe, struct pictures *pictures, struct assay_error *error)
+{
+	int rc = 0;
+	if (recipe->mask.pixels)
+		rc = assay_image_encode_png(&recipe->mask, recipe->allocator, &pictures->mask, &pictures->mask_size, error);
+	if (rc == 0 && recipe->zones)
+		rc = assay_image_encode_png(&recipe->zones->painted, recipe->allocator, &pictures->painted,
+									&pictures->painted_size, error);
+	return rc;
+}
+
+static void free_pictures(const struct assay_recipe *recipe, struct pictures *pictures)
+{
+	assay__free(recipe->allocator, pictures->mask);
+	assay__free(recipe->allocator, pictures->painted);
+}
+
+int assay__recipe_to_bytes(const struct assay_recipe *recipe, uint8_t **bytes, size_t *size, struct assay_error *error)
+{
+	struct pictures pictures = {0};
+	uint8_t *out = NULL;
+	size_t out_size = 0;
+	int rc = encode_pictures(recipe, &pictures, error);
+	if (rc == 0)
+		rc = write_database(recipe, ":memory:", &pictures, &out, &out_size, error);
+	free_pictures(recipe, &pictures);
+	if (rc) {
+		assay__free(recipe->allocator, out);
+		return rc;
+	}
+	*bytes = out;
+	*size = out_size;
+	return 0;
+}
+
 int assay_recipe_save(const struct assay_recipe *recipe, const char *path, struct assay_error *error)
 {
 	struct pictures pictures = {0};
 	char *target = assay__recipe_sqlite_path(path, ""), *temporary = assay__recipe_sqlite_path(path, ".new");
 	int rc = target && temporary ? 0 : assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a path");
-	if (rc == 0 && recipe->mask.pixels)
-		rc = assay_image_encode_png(&recipe->mask, recipe->allocator, &pictures.mask, &pictures.mask_size, error);
-	if (rc == 0 && recipe->zones)
-		rc = assay_image_encode_png(&recipe->zones->painted, recipe->allocator, &pictures.painted,
-									&pictures.painted_size, error);
+	if (rc == 0)
+		rc = encode_pictures(recipe, &pictures, error);
 	if (rc == 0 && unlink(temporary) && errno != ENOENT)
 		rc = assay__fail(error, ASSAY_E_IO, -1, "cannot replace %s: %s", temporary, strerror(errno));
 	if (rc == 0) {
-		rc = write_database(recipe, temporary, &pictures, error);
+		rc = write_database(recipe, temporary, &pictures, NULL, NULL, error);
 		if (rc == 0)
 			rc = publish(temporary, target, error);
 		if (rc)
 			unlink(temporary);
 	}
-	assay__free(recipe->allocator, pictures.mask);
-	assay__free(recipe->allocator, pictures.painted);
+	free_pictures(recipe, &pictures);
 	free(target);
 	free(temporary);
 	return rc;

@@ -22,6 +22,12 @@ enum {
 	ASSAY__TABLE_PIXEL,
 	ASSAY__TABLE_LABELS,
 	ASSAY__TABLE_DEFECTS,
+	ASSAY__TABLE_SUSPECTS,
+	ASSAY__TABLE_LINEAGE,
+	ASSAY__TABLE_KEPT,
+	ASSAY__TABLE_STATES,
+	ASSAY__TABLE_POSITION,
+	ASSAY__TABLE_PLACE,
 	ASSAY__RECIPE_TABLES
 };
 extern const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES];
@@ -47,6 +53,19 @@ char *assay__recipe_sqlite_path(const char *path, const char *suffix);
 int assay__recipe_read_labels(struct assay_recipe *recipe, sqlite3 *db, const char *path, struct assay_error *error);
 /** Opens heads and kinds from their stored forms; the network is open. Errors: FORMAT, NOMEM. */
 int assay__recipe_open_labels(struct assay_recipe *recipe, struct assay_error *error);
+/**
+ * The recipe as the bytes of a file, without what it keeps beside (vision/keep.h); *bytes is the caller's, from the
+ * recipe's allocator. Errors: IO, NOMEM.
+ */
+int assay__recipe_to_bytes(const struct assay_recipe *recipe, uint8_t **bytes, size_t *size, struct assay_error *error);
+
+/** As assay_recipe_open, from such bytes, which may go away afterwards; `name` for messages. */
+int assay__recipe_from_bytes(const struct assay_env *env, const char *name, const uint8_t *bytes, size_t size,
+							 struct assay_recipe **out, struct assay_error *error);
+
+/** As assay_recipe_open, with the pictures and earlier states that the file keeps. */
+int assay__recipe_open_whole(const struct assay_env *env, const char *path, struct assay_recipe **out,
+							 struct assay_error *error);
 
 /** Switches off what a recipe never needs: triggers, views, functions in the schema, extensions, memory maps. */
 int assay__recipe_harden(sqlite3 *db);

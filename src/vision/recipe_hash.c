@@ -147,10 +147,42 @@ static void put_labels(crypto_generichash_state *state, const struct assay_recip
 	put_bytes(state, labels->kinds, labels->kinds_size);
 }
 
+static void put_position(crypto_generichash_state *state, const struct assay_recipe *recipe)
+{
+	const struct assay_image *reference = &recipe->scales.reference;
+	uint8_t hash[ASSAY_HASH_BYTES];
+	if (!reference->pixels)
+		return;
+	put_bytes(state, "position", 8);
+	assay_image_hash(reference, hash);
+	put_bytes(state, hash, sizeof(hash));
+	for (int i = 0; i < recipe->scales.count; i++) {
+		const struct assay__placed *placed = &recipe->scales.at[i].placed;
+		put_int(state, placed->unit.mean_q8);
+		put_int(state, placed->unit.sd_q8);
+		put_bytes(state, placed->counts, (size_t)placed->cells);
+		put_bytes(state, placed->vectors, (size_t)placed->count * (size_t)recipe->dim);
+	}
+}
+
+static void put_suspects(crypto_generichash_state *state, const struct assay_recipe *recipe)
+{
+	if (!recipe->report.suspect_count)
+		return;
+	put_bytes(state, "suspects", 8);
+	put_int(state, recipe->report.suspect_count);
+	for (int i = 0; i < recipe->report.suspect_count; i++) {
+		put_bytes(state, recipe->suspects[i].hash, ASSAY_HASH_BYTES);
+		put_int(state, recipe->suspects[i].score_q8);
+		put_int(state, recipe->suspects[i].learnt);
+	}
+}
+
 void assay__recipe_content_hash(const struct assay_recipe *recipe, uint8_t hash[ASSAY_HASH_BYTES])
 {
 	static void (*const blocks[])(crypto_generichash_state *, const struct assay_recipe *) = {
-		put_settings, put_network, put_mask, put_scales, put_calibration, put_golden, put_zones, put_pixel, put_labels,
+		put_settings, put_network, put_mask,	 put_scales,   put_calibration, put_golden,
+		put_zones,	  put_pixel,   put_suspects, put_position, put_labels,
 	};
 	crypto_generichash_state state;
 	crypto_generichash_init(&state, NULL, 0, ASSAY_HASH_BYTES);

@@ -10,12 +10,16 @@
 
 #include "base/err.h"
 #include "vision/recipe_file.h"
+#include "vision/recipe_position.h"
+
+#define HEAD_BYTES 100
 
 struct reader {
 	const char *path;
 	sqlite3 *db;
 	struct assay_recipe *recipe;
 	unsigned tables; /* bit t: it has table t */
+	bool whole;		 /* with all that it keeps */
 	uint8_t content_hash[ASSAY_HASH_BYTES], network_hash[ASSAY_HASH_BYTES];
 	struct assay_error *error;
 };
@@ -43,17 +47,9 @@ static uint32_t big_endian(const uint8_t *bytes)
 }
 
 /* Looks at the first bytes, before SQLite does: kind, version, and that no write-ahead log is to be looked for. */
-static int check_header(struct reader *r, const char *path)
+static int check_head(struct reader *r, const uint8_t *head, size_t n)
 {
-	uint8_t head[100] = {0};
-	struct stat status;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return assay__fail(r->error, ASSAY_E_IO, -1, "cannot open %s: %s", r->path, strerror(errno));
-	bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-	ssize_t n = regular ? pread(fd, head, sizeof(head), 0) : 0;
-	close(fd);
-	if (!regular || n != (ssize_t)sizeof(head) || memcmp(head, "SQLite format 3", 16) != 0 ||
+	if (n < HEAD_BYTES || memcmp(head, "SQLite format 3", 16) != 0 ||
 		big_endian(head + 68) != ASSAY__RECIPE_APPLICATION_ID)
 		return assay__fail(r->error, ASSAY_E_FORMAT, -1, "%s: not an assay recipe", r->path);
 	uint32_t version = big_endian(head + 60);
@@ -71,6 +67,19 @@ static int check_header(struct reader *r, const char *path)
 	if (head[18] != 1 || head[19] != 1)
 		return damaged(r, "it was changed by another program (write-ahead log)");
 	return 0;
+}
+
+static int check_file(struct reader *r, const char *path)
+{
+	uint8_t head[HEAD_BYTES] = {0};
+	struct stat status;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return assay__fail(r->error, ASSAY_E_IO, -1, "cannot open %s: %s", r->path, strerror(errno));
+	bool regular = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+	ssize_t n = regular ? pread(fd, head, sizeof(head), 0) : 0;
+	close(fd);
+	return check_head(r, head, n < 0 ? 0 : (size_t)n);
 }
 
 static int prepare(struct reader *r, const char *sql, sqlite3_stmt **row)
@@ -530,11 +539,33 @@ static int read_labels(struct reader *r)
 	return assay__recipe_read_labels(r->recipe, r->db, r->path, r->error);
 }
 
+static int read_position(struct reader *r)
+{
+	bool placed = has_table(r, ASSAY__TABLE_PLACE);
+	if (!has_table(r, ASSAY__TABLE_POSITION))
+		return placed ? damaged(r, "how parts lie") : 0;
+	return assay__position_read(r->db, placed, r->path, r->recipe, r->error);
+}
+
+static int read_keep(struct reader *r)
+{
+	const unsigned any = 1u << ASSAY__TABLE_LINEAGE | 1u << ASSAY__TABLE_KEPT | 1u << ASSAY__TABLE_STATES;
+	struct assay_recipe *recipe = r->recipe;
+	int rc = assay__suspects_read(r->db, r->path, r->tables, recipe->allocator, &recipe->suspects,
+								  &recipe->report.suspect_count, r->error);
+	if (rc || !(r->tables & any))
+		return rc;
+	recipe->keep = assay__keep_new(recipe->allocator);
+	if (!recipe->keep)
+		return assay__fail(r->error, ASSAY_E_NOMEM, -1, "%s: no memory for what the recipe keeps", r->path);
+	return assay__keep_read(r->db, r->path, r->tables, r->whole, recipe->allocator, recipe->keep, r->error);
+}
+
 static int read_all(struct reader *r)
 {
 	static int (*const blocks[])(struct reader *) = {
-		check_schema, quick_check, read_meta,  read_network, read_scales, read_parts,
-		read_golden,  read_mask,   read_zones, read_pixel,	 read_labels,
+		check_schema, quick_check, read_meta,  read_network, read_scales,	read_parts,	 read_golden,
+		read_mask,	  read_zones,  read_pixel, read_keep,	 read_position, read_labels,
 	};
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(blocks) / sizeof(blocks[0]); i++)
@@ -542,12 +573,17 @@ static int read_all(struct reader *r)
 	return rc;
 }
 
-static int read_database(struct reader *r, const char *path)
+/* From the file, or from `bytes` if these are not NULL. */
+static int read_database(struct reader *r, const char *path, const uint8_t *bytes, size_t size)
 {
 	int rc;
-	if (sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
+	if (sqlite3_open_v2(bytes ? ":memory:" : path, &r->db, bytes ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY,
+						NULL) != SQLITE_OK)
 		rc = r->db ? database_failed(r, "the file")
 				   : assay__fail(r->error, ASSAY_E_NOMEM, -1, "%s: no memory to open it", r->path);
+	else if (bytes && sqlite3_deserialize(r->db, "main", (unsigned char *)bytes, (sqlite3_int64)size,
+										  (sqlite3_int64)size, SQLITE_DESERIALIZE_READONLY) != SQLITE_OK)
+		rc = database_failed(r, "its bytes");
 	else if (assay__recipe_harden(r->db) != SQLITE_OK)
 		rc = assay__fail(r->error, ASSAY_E_UNSUPPORTED, -1, "this SQLite cannot be made safe for foreign files");
 	else
@@ -579,6 +615,8 @@ static int bring_up(struct reader *r, const struct assay_env *env)
 	if (memcmp(recipe->content_hash, r->content_hash, ASSAY_HASH_BYTES) != 0)
 		return assay__fail(r->error, ASSAY_E_FORMAT, -1,
 						   "%s: content hash does not match: the file was damaged or edited", r->path);
+	if (recipe->keep && !assay__keep_check(recipe->keep, recipe->content_hash))
+		return damaged(r, "its lineage does not hold: a step was changed, or does not lead to this recipe");
 	int rc = assay__recipe_open_net(recipe, r->error);
 	if (rc == 0 && (recipe->dim != dim || memcmp(recipe->net_info.hash, r->network_hash, ASSAY_HASH_BYTES) != 0))
 		rc = assay__fail(r->error, ASSAY_E_FORMAT, -1, "its network is not the one it says");
@@ -598,17 +636,17 @@ static int bring_up(struct reader *r, const struct assay_env *env)
 	return rc;
 }
 
-int assay_recipe_open(const struct assay_env *env, const char *path, struct assay_recipe **out,
-					  struct assay_error *error)
+static int open_recipe(const struct assay_env *env, const char *path, bool whole, const uint8_t *bytes, size_t size,
+					   struct assay_recipe **out, struct assay_error *error)
 {
-	struct reader r = {.path = path, .error = error};
+	struct reader r = {.path = path, .whole = whole, .error = error};
 	char *file = assay__recipe_sqlite_path(path, "");
 	r.recipe = assay__recipe_new(env);
 	int rc = file && r.recipe ? 0 : assay__fail(error, ASSAY_E_NOMEM, -1, "%s: no memory to open it", path);
 	if (rc == 0)
-		rc = check_header(&r, file);
+		rc = bytes ? check_head(&r, bytes, size) : check_file(&r, file);
 	if (rc == 0)
-		rc = read_database(&r, file);
+		rc = read_database(&r, file, bytes, size);
 	if (rc == 0)
 		rc = bring_up(&r, env);
 	free(file);
@@ -618,4 +656,22 @@ int assay_recipe_open(const struct assay_env *env, const char *path, struct assa
 	}
 	*out = r.recipe;
 	return 0;
+}
+
+int assay_recipe_open(const struct assay_env *env, const char *path, struct assay_recipe **out,
+					  struct assay_error *error)
+{
+	return open_recipe(env, path, false, NULL, 0, out, error);
+}
+
+int assay__recipe_open_whole(const struct assay_env *env, const char *path, struct assay_recipe **out,
+							 struct assay_error *error)
+{
+	return open_recipe(env, path, true, NULL, 0, out, error);
+}
+
+int assay__recipe_from_bytes(const struct assay_env *env, const char *name, const uint8_t *bytes, size_t size,
+							 struct assay_recipe **out, struct assay_error *error)
+{
+	return open_recipe(env, name, false, bytes, size, out, error);
 }

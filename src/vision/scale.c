@@ -105,11 +105,22 @@ void assay__unit_join(const struct assay__unit *unit, uint32_t *from, int from_w
 	}
 }
 
+void assay__placed_free(struct assay__placed *placed, const struct assay_allocator *allocator)
+{
+	assay__free(allocator, placed->counts);
+	assay__free(allocator, placed->vectors);
+	*placed = (struct assay__placed){0};
+}
+
 void assay__scales_free(struct assay__scales *scales, const struct assay_allocator *allocator)
 {
 	assay__labels_close(scales->labels);
 	for (int i = 0; i < ASSAY__SCALES_MOST; i++) {
 		assay__bank_close(scales->at[i].bank);
 		assay__free(allocator, scales->at[i].vectors);
+		assay__place_close(scales->at[i].place);
+		assay__placed_free(&scales->at[i].placed, allocator);
 	}
+	assay__free(allocator, scales->reference.pixels);
+	assay__registration_close(scales->registration);
 }

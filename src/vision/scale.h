@@ -7,7 +7,7 @@
 #ifndef ASSAY_SRC_VISION_SCALE_H
 #define ASSAY_SRC_VISION_SCALE_H
 
-#include "vision/bank.h"
+#include "vision/place.h"
 
 #define ASSAY__SCALES_MOST ASSAY_MAX_SCALES
 
@@ -23,6 +23,14 @@ struct assay__unit {
 	uint32_t mean_q8, sd_q8;
 };
 
+/** What good looks like by place, and how good parts score by it. */
+struct assay__placed {
+	int cells, count;
+	uint8_t *counts; /**< vectors of each cell */
+	int8_t *vectors; /**< cell by cell */
+	struct assay__unit unit;
+};
+
 /** One working size of a recipe, and what good parts look like at it. */
 struct assay__scale {
 	int working_px;	   /**< short side */
@@ -31,6 +39,8 @@ struct assay__scale {
 	int bank_count;
 	int8_t *vectors; /**< in the order the bank chose them */
 	struct assay__bank *bank;
+	struct assay__placed placed; /**< of parts in a fixture */
+	struct assay__place *place;	 /**< opened from it; NULL: none */
 };
 
 struct assay__labels;
@@ -40,6 +50,9 @@ struct assay__scales {
 	int count;
 	struct assay__labels *labels; /**< what labels taught on these scales, owned; NULL: none */
 	struct assay__scale at[ASSAY__SCALES_MOST];
+	struct assay_image
+		reference; /**< of parts in a fixture, 8-bit grey, tight; no pixels: none, and no scale has a bank by place */
+	struct assay__registration *registration; /**< opened from it; NULL: none */
 };
 
 /**
@@ -69,6 +82,7 @@ uint32_t assay__unit_apply(const struct assay__unit *unit, uint32_t score_q8);
 void assay__unit_join(const struct assay__unit *unit, uint32_t *from, int from_width, int from_height, uint32_t *into,
 					  int width, int height);
 
+void assay__placed_free(struct assay__placed *placed, const struct assay_allocator *allocator);
 void assay__scales_free(struct assay__scales *scales, const struct assay_allocator *allocator);
 
 #endif

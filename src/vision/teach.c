@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "vision/teach.h"
+#include "vision/teach_position.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "vision/calibrate.h"
-
-#define NAME_MOST_BYTES 255
 
 /* The mask as the recipe keeps it: 8-bit grey, 0 or 255. */
 static int keep_mask(struct assay_recipe *recipe, const struct assay_image *mask, struct assay_error *error)
@@ -52,7 +51,7 @@ static void plan_scales(struct assay_recipe *recipe)
 		recipe->scales.at[i].working_px = sizes_px[i];
 }
 
-static int open_spaces(struct assay__teach *t, struct assay_error *error)
+int assay__teach_open_spaces(struct assay__teach *t, struct assay_error *error)
 {
 	struct assay_recipe *recipe = t->recipe;
 	t->spaces = assay__calloc(t->allocator, (size_t)t->workers, sizeof(*t->spaces));
@@ -68,17 +67,12 @@ static int open_spaces(struct assay__teach *t, struct assay_error *error)
 	return assay__workspace_shape(t->spaces[0], &recipe->shape, error);
 }
 
-char *assay__teach_name(const char *path, const struct assay_allocator *allocator)
+void assay__teach_close_spaces(struct assay__teach *t)
 {
-	const char *slash = strrchr(path, '/');
-	const char *base = slash ? slash + 1 : path;
-	size_t length = strnlen(base, NAME_MOST_BYTES);
-	char *copy = assay__alloc(allocator, length + 1);
-	if (copy) {
-		memcpy(copy, base, length);
-		copy[length] = '\0';
-	}
-	return copy;
+	for (int i = 0; t->spaces && i < t->workers; i++)
+		assay__workspace_close(t->spaces[i]);
+	assay__free(t->allocator, t->spaces);
+	t->spaces = NULL;
 }
 
 static int by_score(const void *a, const void *b)
@@ -98,6 +92,11 @@ static void join_scores(struct assay__teach *t)
 			uint32_t score = assay__unit_apply(&recipe->scales.at[s].unit, t->parts[i].raw_q8[s]);
 			if (score > t->parts[i].score_q8)
 				t->parts[i].score_q8 = score;
+			if (!recipe->scales.at[s].placed.vectors)
+				continue;
+			score = assay__unit_apply(&recipe->scales.at[s].placed.unit, t->parts[i].place_q8[s]);
+			if (score > t->parts[i].score_q8)
+				t->parts[i].score_q8 = score;
 		}
 }
 
@@ -115,7 +114,7 @@ static int calibrate(struct assay__teach *t, struct assay_error *error)
 		struct assay__taught *taught = &recipe->parts[i];
 		memcpy(taught->hash, t->parts[i].hash, sizeof(taught->hash));
 		scores[i] = taught->score_q8 = t->parts[i].score_q8;
-		taught->name = assay__teach_name(t->offered->name(t->offered->ctx, t->parts[i].index), t->allocator);
+		taught->name = assay__part_name(t->offered->name(t->offered->ctx, t->parts[i].index), t->allocator);
 		if (!taught->name)
 			rc = ASSAY_E_NOMEM;
 	}
@@ -143,6 +142,82 @@ static int make_golden(struct assay__teach *t, const struct assay__part *part, s
 	return rc;
 }
 
+static int by_suspicion(const void *a, const void *b)
+{
+	const struct assay__part *p = a, *q = b;
+	return p->suspect != q->suspect ? p->suspect - q->suspect : memcmp(p->hash, q->hash, sizeof(p->hash));
+}
+
+/* Suspects go behind the others, where they are not learnt from, unless the person said so. */
+static int set_suspects_aside(struct assay__teach *t, struct assay_error *error)
+{
+	int suspects = 0, rc = assay__teach_suspects(t, error);
+	if (rc)
+		return rc;
+	for (int i = 0; i < t->count; i++)
+		suspects += t->parts[i].suspect;
+	t->suspects = suspects;
+	if (suspects == 0 || t->keep_suspects)
+		return 0;
+	qsort(t->parts, (size_t)t->count, sizeof(*t->parts), by_suspicion);
+	t->count -= suspects;
+	t->set_aside = suspects;
+	t->recipe->shape = t->parts[0].shape;
+	return 0;
+}
+
+static int by_suspect_score(const void *a, const void *b)
+{
+	const struct assay_suspect *p = a, *q = b;
+	if (p->score_q8 != q->score_q8)
+		return p->score_q8 > q->score_q8 ? -1 : 1;
+	return memcmp(p->hash, q->hash, sizeof(p->hash));
+}
+
+static int write_suspects(struct assay__teach *t, struct assay_error *error)
+{
+	struct assay_recipe *recipe = t->recipe;
+	int at = 0;
+	if (t->suspects == 0)
+		return 0;
+	recipe->suspects = assay__calloc(t->allocator, (size_t)t->suspects, sizeof(*recipe->suspects));
+	recipe->report.suspect_count = recipe->suspects ? t->suspects : 0;
+	for (int i = 0; recipe->suspects && i < t->count + t->set_aside; i++) {
+		const struct assay__part *part = &t->parts[i];
+		if (!part->suspect)
+			continue;
+		struct assay_suspect *suspect = &recipe->suspects[at++];
+		memcpy(suspect->hash, part->hash, sizeof(suspect->hash));
+		suspect->score_q8 = part->suspicion_q8;
+		suspect->index = part->index;
+		suspect->learnt = t->keep_suspects;
+		suspect->name = assay__part_name(t->offered->name(t->offered->ctx, part->index), t->allocator);
+		if (!suspect->name)
+			at = INT_MIN;
+	}
+	if (at != t->suspects)
+		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for %d suspects", t->suspects);
+	qsort(recipe->suspects, (size_t)t->suspects, sizeof(*recipe->suspects), by_suspect_score);
+	return 0;
+}
+
+static int keep_parts(struct assay__teach *t, struct assay_error *error)
+{
+	struct assay_recipe *recipe = t->recipe;
+	int64_t room = t->keep_bytes;
+	int left_out = 0, rc = 0;
+	if (room == 0)
+		return 0;
+	recipe->keep = assay__keep_new(t->allocator);
+	if (!recipe->keep)
+		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory to store pictures");
+	qsort(t->parts, (size_t)t->count, sizeof(*t->parts), by_suspicion);
+	for (int i = 0; rc == 0 && i < t->count; i++)
+		rc = assay__part_keep(recipe->keep, t->offered, &t->parts[i], false, &room, &left_out, t->allocator, error);
+	assay__keep_sort(recipe->keep);
+	return rc;
+}
+
 static int run(struct assay__teach *t, struct assay_error *error)
 {
 	struct assay_recipe *recipe = t->recipe;
@@ -155,20 +230,26 @@ static int run(struct assay__teach *t, struct assay_error *error)
 	if (t->zones && (rc = assay__zones_paint(t->zones, recipe->shape.width_px, recipe->shape.height_px, t->allocator,
 											 &recipe->zones, error)))
 		return rc;
+	if ((rc = set_suspects_aside(t, error)))
+		return rc;
 	if (recipe->settings.folds > t->count)
 		recipe->settings.folds = t->count;
 	plan_scales(recipe);
-	if ((rc = open_spaces(t, error)))
+	if ((rc = assay__teach_open_spaces(t, error)))
 		return rc;
 	if (recipe->settings.exposure && (rc = assay__teach_light(t, error)))
+		return rc;
+	if ((rc = assay__teach_position_open(t, error)))
 		return rc;
 	for (int s = 0; s < recipe->scales.count; s++)
 		if ((rc = assay__teach_scale(t, s, error)))
 			return rc;
+	if ((rc = assay__teach_position_decide(t, error)))
+		return rc;
 	join_scores(t);
 	if (t->defects && (rc = assay__teach_labels(t, error)))
 		return rc;
-	if ((rc = calibrate(t, error)) || (rc = assay__recipe_ready(recipe, error)))
+	if ((rc = calibrate(t, error)) || (rc = write_suspects(t, error)) || (rc = assay__recipe_ready(recipe, error)))
 		return rc;
 	/* an ordinary part and the oddest one */
 	const struct assay__part *pick[ASSAY__GOLDEN_COUNT] = {&t->parts[(t->count - 1) / 2], &t->parts[t->count - 1]};
@@ -179,17 +260,16 @@ static int run(struct assay__teach *t, struct assay_error *error)
 		return rc;
 	recipe->workspace_bytes = assay__workspace_bytes(t->spaces[0]);
 	assay__recipe_content_hash(recipe, recipe->content_hash);
-	return 0;
+	return keep_parts(t, error);
 }
 
 static void clean_up(struct assay__teach *t)
 {
 	for (int s = 0; s < ASSAY__SCALES_MOST; s++)
 		assay__free_aligned(t->allocator, t->kept[s]);
-	assay__parts_free(t->parts, t->count, t->allocator);
-	for (int i = 0; t->spaces && i < t->workers; i++)
-		assay__workspace_close(t->spaces[i]);
-	assay__free(t->allocator, t->spaces);
+	assay__teach_position_close(t);
+	assay__parts_free(t->parts, t->count + t->set_aside, t->allocator);
+	assay__teach_close_spaces(t);
 }
 
 int assay_teach(const struct assay_env *env, const struct assay_teach_options *options, const struct assay_parts *parts,
@@ -202,6 +282,8 @@ int assay_teach(const struct assay_env *env, const struct assay_teach_options *o
 		return rc;
 	struct assay__teach t = {.offered = parts, .allocator = env ? env->allocator : NULL, .labour = {runner, hooks}};
 	t.brighten_q12 = (int)((1 + settings.light_tolerance) * ASSAY__LIGHT_ONE_Q12 + 0.5);
+	t.keep_suspects = options && options->keep_suspects;
+	t.keep_bytes = options ? options->keep_bytes : 0;
 	t.workers = assay__labour_workers(&t.labour);
 	t.recipe = assay__recipe_new(env);
 	if (!t.recipe)
@@ -209,6 +291,7 @@ int assay_teach(const struct assay_env *env, const struct assay_teach_options *o
 	t.recipe->settings = settings;
 	t.recipe->mm_per_px = options ? options->mm_per_px : 0;
 	t.defects = options ? options->defects : NULL;
+	t.wanted = options ? options->position : ASSAY_POSITION_AUTO;
 	t.zones = options ? options->zones : NULL;
 	if (options && options->mask)
 		rc = keep_mask(t.recipe, options->mask, error);

@@ -386,7 +386,7 @@ static int keep(struct lesson *l, struct assay_error *error)
 		size_t length = kind ? strlen(kind) : 0;
 		memcpy(d->hash, l->defects[i].hash, sizeof(d->hash));
 		memcpy(d->kind, kind ? kind : "", length); /* its length was checked with the kinds */
-		d->name = assay__teach_name(name_of(l, &l->defects[i]), t->allocator);
+		d->name = assay__part_name(name_of(l, &l->defects[i]), t->allocator);
 		if (!d->name)
 			return no_memory(error);
 	}

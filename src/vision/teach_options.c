@@ -74,6 +74,9 @@ int assay__settings_from(const struct assay_teach_options *options, struct assay
 						   "the region of interest is %dx%d at %d,%d; its sides must be positive and its corner inside "
 						   "the picture",
 						   roi->width, roi->height, roi->x, roi->y);
+	if (o->keep_bytes < 0 || o->keep_bytes > ASSAY__KEEP_BYTES_MOST)
+		return assay__fail(error, ASSAY_E_ARGUMENT, -1, "room for %lld bytes of pictures; it must be 0 to %lld",
+						   (long long)o->keep_bytes, (long long)ASSAY__KEEP_BYTES_MOST);
 	if (o->mask && !assay__image_sane(o->mask))
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1, "the mask is not a picture");
 	if (o->mask && o->scale)

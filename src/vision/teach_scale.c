@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "vision/calibrate.h"
-#include "vision/teach.h"
+#include "vision/teach_position.h"
 
 #define FEATURES_MOST_BYTES ((int64_t)6 << 30)
 /* A part is taught in brighter light too if more than one in this many of its pixels would be cut off. */
@@ -24,8 +24,8 @@ int assay__teach_failure(const struct assay__teach *t, struct assay_error *error
 	return 0;
 }
 
-/* A part's picture and a workspace planned for it; *owned as assay__part_picture says. */
-static int take_up(struct assay__teach *t, struct assay__part *part, int worker, struct assay_image *image, bool *owned)
+int assay__teach_take_up(struct assay__teach *t, struct assay__part *part, int worker, struct assay_image *image,
+						 bool *owned)
 {
 	int rc = assay__workspace_shape(t->spaces[worker], &part->shape, &part->error);
 	if (rc)
@@ -43,7 +43,7 @@ static void measure_one(void *arg, int index, int worker)
 	struct assay__workspace *space = t->spaces[worker];
 	struct assay_image image;
 	bool owned = false;
-	if (take_up(t, part, worker, &image, &owned))
+	if (assay__teach_take_up(t, part, worker, &image, &owned))
 		return;
 	for (int s = 0; s < space->count; s++) {
 		struct assay__plane plane = assay__workspace_plane(space, s, &image);
@@ -62,12 +62,20 @@ static int by_value(const void *a, const void *b)
 	return p < q ? -1 : p > q;
 }
 
-int assay__teach_light(struct assay__teach *t, struct assay_error *error)
+int assay__teach_measure(struct assay__teach *t, struct assay_error *error)
 {
-	struct assay_recipe *recipe = t->recipe;
 	int rc = assay__labour_run(&t->labour, "light", t->count, measure_one, t, error);
 	if (rc == 0)
 		rc = assay__teach_failure(t, error);
+	for (int i = 0; rc == 0 && i < t->count; i++)
+		t->recipe->report.parts_brightened += t->parts[i].brightened;
+	return rc;
+}
+
+int assay__teach_light(struct assay__teach *t, struct assay_error *error)
+{
+	struct assay_recipe *recipe = t->recipe;
+	int rc = assay__teach_measure(t, error);
 	if (rc)
 		return rc;
 	uint32_t *means = assay__calloc(t->allocator, (size_t)t->count, sizeof(*means));
@@ -80,8 +88,6 @@ int assay__teach_light(struct assay__teach *t, struct assay_error *error)
 		recipe->scales.at[s].light_q8 = means[(t->count - 1) / 2];
 	}
 	assay__free(t->allocator, means);
-	for (int i = 0; i < t->count; i++)
-		recipe->report.parts_brightened += t->parts[i].brightened;
 	return 0;
 }
 
@@ -124,7 +130,7 @@ static int lay_out(struct assay__teach *t, struct assay_error *error)
 	return 0;
 }
 
-static void clear_away(struct assay__teach *t)
+void assay__teach_clear(struct assay__teach *t)
 {
 	assay__free_aligned(t->allocator, t->vectors);
 	assay__free(t->allocator, t->skip);
@@ -134,7 +140,7 @@ static void clear_away(struct assay__teach *t)
 	t->chosen = NULL;
 }
 
-static int8_t *vectors_of(const struct assay__teach *t, const struct assay__part *part)
+int8_t *assay__teach_vectors(const struct assay__teach *t, const struct assay__part *part)
 {
 	return t->vectors + (size_t)part->first_patch * (size_t)t->recipe->dim;
 }
@@ -145,15 +151,26 @@ static void extract_one(void *arg, int index, int worker)
 	struct assay__part *part = &t->parts[index];
 	struct assay_image image;
 	bool owned = false;
-	if (take_up(t, part, worker, &image, &owned))
+	if (assay__teach_take_up(t, part, worker, &image, &owned))
 		return;
-	int8_t *vectors = vectors_of(t, part);
+	int8_t *vectors = assay__teach_vectors(t, part);
 	assay__workspace_extract(t->spaces[worker], t->scale, &image, ASSAY__LIGHT_ONE_Q12, vectors);
 	if (part->brightened)
 		assay__workspace_extract(t->spaces[worker], t->scale, &image, t->brighten_q12,
 								 vectors + (size_t)part->patches * (size_t)t->recipe->dim);
 	if (owned)
 		assay_image_free(&image, t->allocator);
+}
+
+int assay__teach_extract(struct assay__teach *t, int scale, struct assay_error *error)
+{
+	char stage[64];
+	t->scale = scale;
+	snprintf(stage, sizeof(stage), "features at %d px", t->recipe->scales.at[scale].working_px);
+	int rc = lay_out(t, error);
+	if (rc == 0)
+		rc = assay__labour_run(&t->labour, stage, t->count, extract_one, t, error);
+	return rc ? rc : assay__teach_failure(t, error);
 }
 
 static void score_one(void *arg, int index, int worker)
@@ -164,7 +181,8 @@ static void score_one(void *arg, int index, int worker)
 	assert(assay__fold_of(at, t->recipe->settings.folds) == t->fold);
 	part->error.code = assay__workspace_shape(t->spaces[worker], &part->shape, &part->error);
 	if (part->error.code == ASSAY_OK)
-		part->raw_q8[t->scale] = assay__workspace_score(t->spaces[worker], t->scale, t->bank, vectors_of(t, part));
+		part->raw_q8[t->scale] =
+			assay__workspace_score(t->spaces[worker], t->scale, t->bank, assay__teach_vectors(t, part));
 }
 
 static int report_choice(void *ctx, const char *stage, int done, int total)
@@ -175,8 +193,8 @@ static int report_choice(void *ctx, const char *stage, int done, int total)
 	return hooks->progress.report(hooks->progress.ctx, t->stage, done, total);
 }
 
-/* The bank over all patches that are not skipped, gathered into *vectors, which the caller owns. */
-static int choose(struct assay__teach *t, const uint8_t *skip, int8_t **vectors, int *count, struct assay_error *error)
+int assay__teach_choose(struct assay__teach *t, const uint8_t *skip, int8_t **vectors, int *count,
+						struct assay_error *error)
 {
 	struct assay_recipe *recipe = t->recipe;
 	size_t dim = (size_t)recipe->dim;
@@ -209,13 +227,15 @@ static int score_fold(struct assay__teach *t, struct assay_error *error)
 	for (int i = t->fold; i < t->count; i += folds)
 		memset(t->skip + t->parts[i].first_patch, 1, (size_t)t->parts[i].candidates);
 	int8_t *vectors = NULL;
-	int rc = choose(t, t->skip, &vectors, &n, error);
+	int rc = assay__teach_choose(t, t->skip, &vectors, &n, error);
 	if (rc == 0)
 		rc = assay__bank_open(vectors, n, recipe->dim, recipe->isa, t->allocator, &t->bank, error);
 	if (rc == 0)
 		rc = assay__labour_run(&t->labour, stage, (t->count - t->fold + folds - 1) / folds, score_one, t, error);
 	if (rc == 0)
 		rc = assay__teach_failure(t, error);
+	if (rc == 0)
+		rc = assay__teach_position_fold(t, error);
 	assay__bank_close(t->bank);
 	t->bank = NULL;
 	assay__free(t->allocator, vectors);
@@ -240,18 +260,17 @@ static int learn(struct assay__teach *t, struct assay_error *error)
 	struct assay_recipe *recipe = t->recipe;
 	struct assay__scale *scale = &recipe->scales.at[t->scale];
 	char stage[64];
-	snprintf(stage, sizeof(stage), "features at %d px", scale->working_px);
-	int rc = lay_out(t, error);
+	int rc = assay__teach_extract(t, t->scale, error);
 	if (rc == 0)
-		rc = assay__labour_run(&t->labour, stage, t->count, extract_one, t, error);
-	if (rc == 0)
-		rc = assay__teach_failure(t, error);
+		rc = assay__teach_position_scale(t, error);
 	for (t->fold = 0; rc == 0 && t->fold < recipe->settings.folds; t->fold++)
 		rc = score_fold(t, error);
 	snprintf(stage, sizeof(stage), "bank at %d px", scale->working_px);
 	t->stage = stage;
 	if (rc == 0)
-		rc = choose(t, NULL, &scale->vectors, &scale->bank_count, error);
+		rc = assay__teach_choose(t, NULL, &scale->vectors, &scale->bank_count, error);
+	if (rc == 0)
+		rc = assay__teach_position_learn(t, error);
 	return rc ? rc : find_unit(t, error);
 }
 
@@ -267,6 +286,6 @@ int assay__teach_scale(struct assay__teach *t, int scale, struct assay_error *er
 		t->kept[scale] = t->vectors;
 		t->vectors = NULL;
 	}
-	clear_away(t);
+	assay__teach_clear(t);
 	return rc;
 }

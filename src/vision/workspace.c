@@ -65,6 +65,8 @@ static void drop_grids(struct assay__workspace *space)
 		assay__features_close(at->features);
 		assay__free(space->allocator, at->d2);
 		assay__free(space->allocator, at->map);
+		assay__free(space->allocator, at->place_map);
+		at->place_map = NULL;
 		at->plan = NULL;
 		at->features = NULL;
 		at->d2 = NULL;
@@ -72,8 +74,14 @@ static void drop_grids(struct assay__workspace *space)
 	}
 	assay__free_aligned(space->allocator, space->vectors);
 	assay__free(space->allocator, space->map);
+	assay__free(space->allocator, space->place);
 	space->vectors = NULL;
 	space->map = NULL;
+	space->place = NULL;
+	assay__registrar_close(space->registrar);
+	assay__place_search_close(space->search);
+	space->registrar = NULL;
+	space->search = NULL;
 }
 
 static void drop_shape(struct assay__workspace *space)
@@ -108,7 +116,11 @@ size_t assay__workspace_bytes(const struct assay__workspace *space)
 		bytes += assay__plan_bytes(at->plan) + assay__prep_bytes(at->prep) + assay__features_bytes(at->features) +
 				 assay__judge_bytes(at->judge) + cells_of(&at->geometry) * 8;
 	}
-	return bytes + cells_of(&assay__workspace_finest(space)->geometry) * ((size_t)space->dim + 4);
+	if (space->registrar)
+		bytes += assay__registrar_bytes(space->registrar) + assay__place_search_bytes(space->search);
+	for (int s = 0; s < space->count; s++)
+		bytes += space->at[s].place_map ? cells_of(&space->at[s].geometry) * 4 : 0;
+	return bytes + cells_of(&assay__workspace_finest(space)->geometry) * ((size_t)space->dim + (space->place ? 8 : 4));
 }
 
 static int plan_grid(struct assay__workspace *space, int scale, struct assay_error *error)
@@ -128,6 +140,25 @@ static int plan_grid(struct assay__workspace *space, int scale, struct assay_err
 										   g->width_px, g->height_px);
 }
 
+/* For parts in a fixture: their pose, and a second map of each scale that has a bank by place. */
+static int plan_position(struct assay__workspace *space, struct assay_error *error)
+{
+	int width, height;
+	assay__registration_picture(space->scales->registration, &width, &height);
+	for (int s = 0; s < space->count; s++) {
+		struct assay__scale_space *at = &space->at[s];
+		if (!space->scales->at[s].place)
+			continue;
+		at->place_map = assay__calloc(space->allocator, cells_of(&at->geometry), sizeof(*at->place_map));
+		if (!at->place_map)
+			return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a score map by place");
+	}
+	int rc = assay__registrar_open(width, height, space->allocator, &space->registrar, error);
+	return rc ? rc
+			  : assay__place_search_open((int)cells_of(&assay__workspace_finest(space)->geometry), space->allocator,
+										 &space->search, error);
+}
+
 /* Everything that depends on the working sizes alone. */
 static int plan_grids(struct assay__workspace *space, struct assay_error *error)
 {
@@ -135,11 +166,17 @@ static int plan_grids(struct assay__workspace *space, struct assay_error *error)
 	int rc = 0;
 	for (int s = space->count - 1; rc == 0 && s >= 0; s--)
 		rc = plan_grid(space, s, error);
+	if (rc == 0 && space->scales->registration)
+		rc = plan_position(space, error);
 	if (rc)
 		return rc;
 	space->vectors = assay__alloc_aligned(space->allocator, cells * (size_t)space->dim);
 	space->map = assay__calloc(space->allocator, cells, sizeof(*space->map));
-	return space->vectors && space->map ? 0 : assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a score map");
+	if (space->count > 1)
+		space->place = assay__calloc(space->allocator, cells, sizeof(*space->place));
+	if (!space->vectors || !space->map || (space->count > 1 && !space->place))
+		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a score map");
+	return 0;
 }
 
 static int plan_judge(struct assay__workspace *space, int scale, const struct assay__shape *shape,
@@ -183,15 +220,23 @@ static int plan_shape(struct assay__workspace *space, const struct assay__shape 
 
 int assay__workspace_shape(struct assay__workspace *space, const struct assay__shape *shape, struct assay_error *error)
 {
-	if (assay__shape_equal(&space->shape, shape))
+	/* a workspace of teaching has been planned before its scales learn whether parts lie in a fixture */
+	bool same = (space->scales->registration != NULL) == (space->registrar != NULL);
+	if (same && assay__shape_equal(&space->shape, shape))
 		return 0;
 	struct assay__geometry planned[ASSAY__SCALES_MOST];
-	bool other = false;
+	bool other = space->map && !same;
 	for (int s = 0; s < space->count; s++) {
 		int rc =
 			assay__prep_geometry(space->view, space->scales->at[s].working_px, shape, space->align, &planned[s], error);
 		if (rc)
 			return rc;
+		if (space->scales->at[s].place &&
+			!assay__place_is_of(space->scales->at[s].place, planned[s].grid_width, planned[s].grid_height))
+			return assay__fail(error, ASSAY_E_MISMATCH, -1,
+							   "the parts taught lie in a fixture, and a picture of %dx%d shows another section: its "
+							   "proportions differ",
+							   shape->width_px, shape->height_px);
 		other |= planned[s].width_px != space->at[s].geometry.width_px ||
 				 planned[s].height_px != space->at[s].geometry.height_px;
 	}
@@ -227,6 +272,11 @@ void assay__workspace_draw(struct assay__workspace *space, int scale, const stru
 {
 	uint32_t light_q8 = space->scales->at[scale].light_q8;
 	struct assay__plane plane = assay__workspace_plane(space, scale, image);
+	if (scale == 0 && space->registrar) {
+		int width, height;
+		int halvings = assay__registration_size(plane.width_px, plane.height_px, &width, &height);
+		assay__registration_luma(&plane, halvings, assay__registrar_luma(space->registrar));
+	}
 	assay__light_scale(&plane, brighten_q12);
 	if (light_q8)
 		assay__light_scale(&plane, assay__light_gain_q12(light_q8, assay__light_mean_q8(&plane)));
@@ -265,6 +315,39 @@ uint32_t assay__workspace_score(struct assay__workspace *space, int scale, const
 	return assay__judge_map(at->judge, at->d2, at->map);
 }
 
+uint32_t assay__workspace_score_place(struct assay__workspace *space, int scale, const struct assay__place *place,
+									  struct assay__place_search *search, const int8_t *vectors, uint32_t *map)
+{
+	struct assay__scale_space *at = &space->at[scale];
+	assay__place_nearest(place, search, vectors, at->live, at->d2);
+	return assay__judge_map(at->judge, at->d2, map);
+}
+
+/* The picture has been drawn at scale 0, where its pose is found. */
+static uint32_t judge_place(struct assay__workspace *space, int scale)
+{
+	struct assay__scale_space *at = &space->at[scale];
+	const struct assay__registration *registration = space->scales->registration;
+	int width, height;
+	assay__registration_picture(registration, &width, &height);
+	if (scale == 0)
+		assay__registrar_run(space->registrar, registration, &space->pose);
+	if (!at->place_map)
+		return 0;
+	assay__place_cells(&space->pose, width, height, &at->geometry, assay__judge_cells(at->judge), at->live,
+					   assay__place_search_where(space->search));
+	return assay__workspace_score_place(space, scale, space->scales->at[scale].place, space->search, space->vectors,
+										at->place_map);
+}
+
+void assay__workspace_judge_place(struct assay__workspace *space, const struct assay_image *image, uint32_t *raw_q8)
+{
+	for (int s = 0; s < space->count; s++) {
+		assay__workspace_extract(space, s, image, ASSAY__LIGHT_ONE_Q12, space->vectors);
+		raw_q8[s] = judge_place(space, s);
+	}
+}
+
 uint32_t assay__workspace_join(struct assay__workspace *space)
 {
 	const struct assay__geometry *fine = &assay__workspace_finest(space)->geometry;
@@ -275,6 +358,9 @@ uint32_t assay__workspace_join(struct assay__workspace *space)
 		struct assay__scale_space *at = &space->at[s];
 		assay__unit_join(&space->scales->at[s].unit, at->map, at->geometry.grid_width, at->geometry.grid_height,
 						 space->map, fine->grid_width, fine->grid_height);
+		if (at->place_map)
+			assay__unit_join(&space->scales->at[s].placed.unit, at->place_map, at->geometry.grid_width,
+							 at->geometry.grid_height, space->map, fine->grid_width, fine->grid_height);
 	}
 	for (size_t i = 0; i < cells; i++)
 		largest = space->map[i] > largest ? space->map[i] : largest;
@@ -282,11 +368,13 @@ uint32_t assay__workspace_join(struct assay__workspace *space)
 }
 
 /* What bank and heads of one scale make of its vectors. Logits lie in d2 until the scales are joined. */
-static int32_t weigh_scale(struct assay__workspace *space, int scale, const int8_t *vectors)
+static int32_t weigh_scale(struct assay__workspace *space, int scale, const int8_t *vectors, bool placed)
 {
 	const struct assay__labels *labels = space->scales->labels;
 	struct assay__scale_space *at = &space->at[scale];
 	assay__workspace_score(space, scale, space->scales->at[scale].bank, vectors);
+	if (placed)
+		judge_place(space, scale);
 	return labels ? assay__labels_run(labels, scale, vectors, at->live, at->d2) : 0;
 }
 
@@ -359,8 +447,22 @@ uint32_t assay__workspace_weigh(struct assay__workspace *space, const int8_t *co
 {
 	int32_t logits[ASSAY__SCALES_MOST] = {0};
 	for (int s = 0; s < space->count; s++)
-		logits[s] = weigh_scale(space, s, vectors[s]);
+		logits[s] = weigh_scale(space, s, vectors[s], false);
 	return weigh(space, logits);
+}
+
+const uint32_t *assay__workspace_locate(struct assay__workspace *space)
+{
+	struct assay__layer layers[ASSAY__SCALES_MOST];
+	if (space->count == 1 || space->scales->labels)
+		return space->map;
+	for (int s = 0; s < space->count; s++) {
+		const struct assay__scale_space *at = &space->at[s];
+		layers[s] = (struct assay__layer){at->map, at->judge, at->geometry.grid_width, at->geometry.grid_height,
+										  space->scales->at[s].working_px};
+	}
+	assay__scales_locate(layers, space->count, space->place);
+	return space->place;
 }
 
 uint32_t assay__workspace_judge(struct assay__workspace *space, const struct assay_image *image)
@@ -368,7 +470,7 @@ uint32_t assay__workspace_judge(struct assay__workspace *space, const struct ass
 	int32_t logits[ASSAY__SCALES_MOST] = {0};
 	for (int s = 0; s < space->count; s++) {
 		assay__workspace_extract(space, s, image, ASSAY__LIGHT_ONE_Q12, space->vectors);
-		logits[s] = weigh_scale(space, s, space->vectors);
+		logits[s] = weigh_scale(space, s, space->vectors, space->registrar != NULL);
 	}
 	return weigh(space, logits);
 }

@@ -11,7 +11,7 @@
 #include "vision/light.h"
 #include "vision/net/net.h"
 #include "vision/prep.h"
-#include "vision/scale.h"
+#include "vision/scale_locate.h"
 
 /** The part of a workspace that belongs to one scale. */
 struct assay__scale_space {
@@ -22,7 +22,8 @@ struct assay__scale_space {
 	struct assay__judge *judge;
 	int live; /**< cells inspected */
 	int32_t *d2;
-	uint32_t *map; /**< of this scale alone; assay__workspace_join brings it to the common unit */
+	uint32_t *map;		 /**< of this scale alone; assay__workspace_join brings it to the common unit */
+	uint32_t *place_map; /**< likewise, by place; NULL: none */
 };
 
 /** Fields are for reading; zero shape until assay__workspace_shape has succeeded. */
@@ -37,8 +38,12 @@ struct assay__workspace {
 	struct assay__shape shape;
 	int count; /**< of scales */
 	struct assay__scale_space at[ASSAY__SCALES_MOST];
-	int8_t *vectors;		   /**< of every cell of the finest grid, used by one scale at a time */
-	uint32_t *map;			   /**< of the finest grid: all scales joined */
+	int8_t *vectors; /**< of every cell of the finest grid, used by one scale at a time */
+	uint32_t *map;	 /**< of the finest grid: all scales joined */
+	uint32_t *place; /**< of the finest grid, filled by assay__workspace_locate; NULL with one scale */
+	struct assay__registrar *registrar; /**< of parts in a fixture; NULL: none */
+	struct assay__place_search *search;
+	struct assay__pose pose;
 	uint32_t bank_q8, head_q8; /**< of the picture judged last: what bank and heads say of it, in the common unit */
 };
 
@@ -90,8 +95,18 @@ void assay__workspace_extract(struct assay__workspace *space, int scale, const s
 uint32_t assay__workspace_score(struct assay__workspace *space, int scale, const struct assay__bank *bank,
 								const int8_t *vectors);
 
+/** As above by place, into `map` (of the scale's grid); `search` knows the cells. */
+uint32_t assay__workspace_score_place(struct assay__workspace *space, int scale, const struct assay__place *place,
+									  struct assay__place_search *search, const int8_t *vectors, uint32_t *map);
+
+/** Of parts in a fixture: what each scale says by place alone, in feature units, into raw_q8[count of scales]. */
+void assay__workspace_judge_place(struct assay__workspace *space, const struct assay_image *image, uint32_t *raw_q8);
+
 /** Fills space->map from the maps of all scales, in the common unit; returns the score of the picture. */
 uint32_t assay__workspace_join(struct assay__workspace *space);
+
+/** After join: the map that shows where a defect is, as assay__scales_locate says. Valid until the next picture. */
+const uint32_t *assay__workspace_locate(struct assay__workspace *space);
 
 /**
  * From the vectors of all scales (each its inspected cells) with the banks and labels of the scales: fills space->map

@@ -57,7 +57,7 @@ says out "look at it" "teach names the odd part"
 says out "assay inspect part.assay" "teach says what to do next"
 exits 0 "teach --json" "$assay" teach -o again.assay $quick --json good
 hash=$(get content_hash <out)
-same "teach --json keys" "$("$jsonl" keys <out)" "recipe parts_offered parts_used parts_repeated parts_unreadable unreadable width height working_width working_height smallest_defect exposure light_tolerance parts_brightened scales patches bank_size folds threshold score_min score_median score_max overkill_wanted overkill_stated overkill_low overkill_high parts_for_wanted risk odd_part content_hash seconds"
+same "teach --json keys" "$("$jsonl" keys <out)" "recipe parts_offered parts_used parts_repeated parts_unreadable unreadable width height working_width working_height smallest_defect exposure light_tolerance parts_brightened scales position patches bank_size folds threshold score_min score_median score_max overkill_wanted overkill_stated overkill_low overkill_high parts_for_wanted risk odd_part suspects content_hash seconds"
 same "teach --json counts" "$(get parts_used <out) $(get width <out) $(get parts_for_wanted <out)" "24 128 199"
 exits 0 "teach in another order on one thread" "$assay" teach -o other.assay $quick --threads 1 --json \
 	$(ls -r good/*.png)
@@ -95,8 +95,10 @@ says out "judged at 160 x 160 and 320 x 320 px" "teach tells the scales"
 exits 0 "info of several scales" "$assay" info usual.assay
 says out "40 x 40 places" "info tells every scale"
 says out "brought to the mean of the good parts" "info tells what is done about light"
+says out "position      " "info tells how parts lie"
 exits 0 "info --json of several scales" "$assay" info usual.assay --json
 says out '"scales":[{"working_width":160' "info --json lists the scales"
+says out '"position":{"wanted":"auto","chosen":"' "info --json tells how parts lie"
 exits 0 "inspect at several scales" "$assay" inspect usual.assay good/001.png
 exits 0 "teach --no-exposure" "$assay" teach -o plain.assay $quick --no-exposure good
 says out "left as it is" "teach tells that light is left"

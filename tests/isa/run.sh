@@ -33,10 +33,10 @@ configure() {
 		echo 'rule link'
 		echo '  command = $cc $flags $in -lm -o $out'
 		objects=
-		for f in "$here"/same_bits.c "$here"/sweep.c "$here"/sweep_pictures.c "$here"/blake2b.c "$root"/src/base/err.c \
-			"$here"/sweep_labels.c "$root"/src/station/source/virtual_*.c "$root"/src/vision/net/net.c "$root"/src/vision/net/plan.c \
+		for f in "$here"/same_bits.c "$here"/sweep.c "$here"/sweep_pictures.c "$here"/sweep_position.c "$here"/sweep_labels.c "$here"/blake2b.c "$root"/src/base/err.c \
+			"$root"/src/station/source/virtual_*.c "$root"/src/vision/net/net.c "$root"/src/vision/net/plan.c \
 			"$root"/src/vision/net/isa.c "$root"/src/vision/net/kernel_*.c "$root"/src/vision/bank*.c \
-			"$root"/src/vision/prep*.c "$root"/src/vision/bayer*.c "$root"/src/vision/warp*.c \
+			"$root"/src/vision/prep*.c "$root"/src/vision/bayer*.c "$root"/src/vision/warp*.c "$root"/src/vision/registration.c "$root"/src/vision/place.c \
 			"$root"/src/vision/light*.c "$root"/src/vision/scale*.c "$root"/src/vision/features*.c "$root"/src/vision/judge*.c \
 			"$root"/src/vision/head*.c "$root"/src/vision/join*.c "$root"/src/vision/labels.c \
 			"$root"/src/vision/workspace*.c "$root"/src/vision/calibrate*.c "$root"/src/vision/metrics*.c; do

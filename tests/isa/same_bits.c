@@ -319,6 +319,8 @@ static bool inspect(struct bench *b, int part, uint32_t threshold, const uint32_
 	const uint32_t value = assay__workspace_join(space);
 	put_i32s(&b->stages[MAPS], (const int32_t *)space->map,
 			 (size_t)finest->geometry.grid_width * (size_t)finest->geometry.grid_height);
+	put_i32s(&b->stages[MAPS], (const int32_t *)assay__workspace_locate(space),
+			 (size_t)finest->geometry.grid_width * (size_t)finest->geometry.grid_height);
 	put_u64(&b->stages[SCORES], value);
 	const double p = assay__conformal_p(scores, GOODS, value);
 	uint64_t p_bits;
@@ -372,21 +374,24 @@ static void inspect_all(enum assay_isa isa, const char *network, const char *pic
 
 static void sweep_all(enum assay_isa isa)
 {
-	struct blake2b network, bank, before, labels, all;
+	struct blake2b network, bank, before, position, labels, all;
 
 	blake2b_init(&network, 32);
 	blake2b_init(&bank, 32);
 	blake2b_init(&before, 32);
 	blake2b_init(&labels, 32);
+	blake2b_init(&position, 32);
 	blake2b_init(&all, 32);
 	sweep_network(isa, &network);
 	sweep_bank(isa, &bank);
 	sweep_pictures(&before);
 	sweep_labels(isa, &labels);
+	sweep_position(isa, &position);
 	printf("isa %s\n", assay_isa_name(isa == ASSAY_ISA_BEST ? assay_isa_best() : isa));
 	print_hash("network", &network, &all);
 	print_hash("bank", &bank, &all);
 	print_hash("pictures", &before, &all);
+	print_hash("position", &position, &all);
 	print_hash("all", &all, NULL);
 	print_hash("labels", &labels, NULL);
 }

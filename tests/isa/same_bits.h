@@ -38,5 +38,7 @@ void sweep_bank(enum assay_isa isa, struct blake2b *hash);
 void sweep_labels(enum assay_isa isa, struct blake2b *hash);
 /** What has no kernels of its own, but compilers of which each makes other vectors. */
 void sweep_pictures(struct blake2b *hash);
+/** Registration, and the search by place. */
+void sweep_position(enum assay_isa isa, struct blake2b *hash);
 
 #endif

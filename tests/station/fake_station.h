@@ -26,7 +26,8 @@ struct fake {
 	const struct assay__output_ops *ops;
 	_Alignas(16) char settings[1024];
 	struct assay__output *output;
-	atomic_int triggers, refused, recipe, events;
+	atomic_int triggers, refused, recipe, events, challenges, cancels;
+	atomic_bool challenge_due;
 	atomic_ullong trigger_id;
 	atomic_bool ready;
 	bool answer; /**< a trigger is answered at once, with PASS */
@@ -109,6 +110,21 @@ static inline int fake_select(void *ctx, const char *name, int number)
 	return 0;
 }
 
+static inline int fake_challenge(void *ctx, int ask, const char *who)
+{
+	struct fake *fake = ctx;
+	(void)who;
+	if (!atomic_load(&fake->challenge_due))
+		return ASSAY_E_ARGUMENT;
+	atomic_fetch_add(ask ? &fake->cancels : &fake->challenges, 1);
+	return 0;
+}
+
+static inline bool fake_challenge_due(void *ctx)
+{
+	return atomic_load(&((struct fake *)ctx)->challenge_due);
+}
+
 static inline bool fake_ready(void *ctx)
 {
 	return atomic_load(&((struct fake *)ctx)->ready);
@@ -164,6 +180,8 @@ static inline int fake_open(struct fake *fake, const struct assay__output_ops *o
 											  .counters = fake_counters,
 											  .event = fake_event,
 											  .recipe_number = fake_recipe_number,
+											  .challenge = fake_challenge,
+											  .challenge_due = fake_challenge_due,
 											  .station = "line1",
 											  .state_dir = state_dir,
 											  .allocator = fake->port.allocator};

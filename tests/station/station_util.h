@@ -78,7 +78,7 @@ struct audit {
 	pthread_mutex_t lock;
 	struct assay__archive_need need;
 	uint64_t next, parts, last, events;
-	uint64_t pass, fail, fault, by_fault[ASSAY__FAULT_COUNT];
+	uint64_t pass, fail, fault, challenge, by_fault[ASSAY__FAULT_COUNT];
 	bool in_order, bad, closed;
 	int64_t slow_us; /* each put */
 	atomic_bool failing;
@@ -124,9 +124,10 @@ static inline int audit_put(struct assay__archive *archive, const struct assay__
 	audit.in_order &= part->sequence > audit.last;
 	audit.last = part->sequence;
 	audit.parts++;
-	audit.pass += part->verdict == ASSAY_PASS;
-	audit.fail += part->verdict == ASSAY_FAIL;
-	audit.fault += part->verdict == ASSAY_FAULT;
+	audit.challenge += part->challenge;
+	audit.pass += !part->challenge && part->verdict == ASSAY_PASS;
+	audit.fail += !part->challenge && part->verdict == ASSAY_FAIL;
+	audit.fault += !part->challenge && part->verdict == ASSAY_FAULT;
 	audit.by_fault[part->fault]++;
 	audit.bad |= (part->verdict == ASSAY_FAULT) != (part->fault != ASSAY__FAULT_NONE);
 	audit.bad |= part->verdict_us < part->trigger_us || !part->code[0] || part->view_count < 1;
@@ -256,7 +257,8 @@ static inline struct assay__station_stats bench_close(struct bench *bench)
 	assay__config_close(bench->config);
 	assert_int_equal(stats.since_start.triggers,
 					 stats.since_start.pass + stats.since_start.fail + stats.since_start.fault);
-	assert_int_equal(stats.since_start.triggers, stats.since_start.recorded + stats.unrecorded);
+	assert_int_equal(stats.since_start.triggers + stats.since_start.challenge,
+					 stats.since_start.recorded + stats.unrecorded);
 	return stats;
 }
 
@@ -266,6 +268,7 @@ static inline void assert_audit(const struct assay__station_stats *stats)
 	assert_int_equal(audit.parts, stats->since_start.recorded);
 	if (!stats->unrecorded) {
 		assert_int_equal(audit.parts, audit.next);
+		assert_int_equal(audit.challenge, stats->since_start.challenge);
 		assert_int_equal(audit.pass, stats->since_start.pass);
 		assert_int_equal(audit.fail, stats->since_start.fail);
 		assert_int_equal(audit.fault, stats->since_start.fault);

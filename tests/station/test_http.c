@@ -49,10 +49,11 @@ static const char *fill_path(const struct assay__route *route, char out[256])
 			continue;
 		}
 		at += sprintf(at, "%s",
-					  !strncmp(from, "{camera}", 8) ? "top"
-					  : !strncmp(from, "{user}", 6) ? "nobody"
-					  : !strncmp(from, "{view}", 6) ? "0"
-													: "1");
+					  !strncmp(from, "{camera}", 8)	  ? "top"
+					  : !strncmp(from, "{recipe}", 8) ? "quick"
+					  : !strncmp(from, "{user}", 6)	  ? "nobody"
+					  : !strncmp(from, "{view}", 6)	  ? "0"
+													  : "1");
 		from = strchr(from, '}');
 	}
 	*at = '\0';
@@ -332,10 +333,14 @@ static void test_description(void **state)
 		assert_string_equal(assay__json_member(operation, "operationId")->string, route->id);
 		assert_string_equal(assay__json_member(operation, "x-role")->string, assay__role_name(route->least));
 		if (!strcmp(route->id, "events") || !strcmp(route->id, "login") || !strcmp(route->id, "push") ||
-			!strcmp(route->method, "DELETE") || !strncmp(route->id, "recipe_", 7) || !strcmp(route->id, "user_put"))
+			!strcmp(route->method, "DELETE") || !strncmp(route->id, "recipe_", 7) || !strcmp(route->id, "user_put") ||
+			!strcmp(route->id, "challenge_ask") || !strncmp(route->id, "tray_", 5) || (!strncmp(route->id, "workshop_", 9) && !strcmp(route->method, "POST")))
 			continue; /* tests of their own */
 		answer = http_ask(site.port, route->method, fill_path(route, path), NULL,
-						  route->body == ASSAY__BODY_JSON ? "{}" : NULL);
+						  route->body != ASSAY__BODY_JSON ? NULL
+						  : !strcmp(route->id, "part_review")
+							  ? "{\"judgement\":\"bad\",\"marks\":[{\"view\":0,\"box\":[1,2,3,4]}]}"
+							  : "{}");
 		for (int wait = 0; answer.status == 404 && wait < 100; wait++) { /* pictures are written a moment later */
 			answer_free(&answer);
 			usleep(50000);
@@ -480,6 +485,51 @@ static void test_recipes(void **state)
 	save_recipe("quick", 64, 0.1);
 }
 
+static void assert_has(int port, const char *method, const char *path, const char *body, const char *expected)
+{
+	struct answer answer = http_ask(port, method, path, NULL, body);
+
+	if (!strstr(answer.body, expected))
+		fail_msg("%s %s: %d %s, expected %s", method, path, answer.status, answer.body, expected);
+	answer_free(&answer);
+}
+
+static void test_reviews(void **state)
+{
+	struct site site = site_open("record: {images: all}\n", "");
+
+	(void)state;
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(http_status(site.port, "POST", "/api/v1/trigger", NULL, "{}"), 200);
+	assert_has(site.port, "POST", "/api/v1/parts/2/reviews",
+			   "{\"judgement\":\"bad\",\"kind\":\"<script>\",\"marks\":[{\"view\":0,\"box\":[3,4,10,20]},"
+			   "{\"view\":0,\"radius\":4,\"stroke\":[5,6,7,8,9,10]}]}",
+			   "\"marks\":[{\"view\":0,\"box\":[3,4,10,20]},{\"view\":0,\"radius\":4,\"stroke\":[5,6,7,8,9,10]}]");
+	assert_has(site.port, "POST", "/api/v1/parts/2/reviews", "{\"judgement\":\"good\"}", "\"judgement\":\"good\"");
+	assert_has(site.port, "GET", "/api/v1/reviews", NULL, "\"judgement\":\"good\",\"withdrawn\":false");
+	assert_has(site.port, "DELETE", "/api/v1/parts/2/reviews", NULL, "\"withdrawn\":true");
+	assert_has(site.port, "GET", "/api/v1/reviews/summary", NULL, "{\"parts\":1,\"good\":0,\"bad\":1,\"unsure\":0");
+	assert_has(site.port, "GET", "/api/v1/reviews/queue", NULL, "\"worth\":\"");
+	assert_int_equal(http_status(site.port, "DELETE", "/api/v1/parts/3/reviews", NULL, NULL), 404);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/parts/999/reviews", NULL, "{\"judgement\":\"bad\"}"), 404);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/parts/x/reviews", NULL, "{\"judgement\":\"bad\"}"), 404);
+	static const char *const refused[] = {
+		"{}",
+		"{\"judgement\":\"so so\"}",
+		"{\"judgement\":\"good\",\"kind\":\"pore\"}",
+		"{\"judgement\":\"bad\",\"marks\":[{\"view\":0}]}",
+		"{\"judgement\":\"bad\",\"marks\":[{\"view\":0,\"box\":[1,2,3]}]}",
+		"{\"judgement\":\"bad\",\"marks\":[{\"view\":0,\"box\":[1,2,0,4]}]}",
+		"{\"judgement\":\"bad\",\"marks\":[{\"view\":0,\"box\":[1,2,70000,4]}]}",
+		"{\"judgement\":\"bad\",\"marks\":[{\"view\":0,\"stroke\":[1,2]}]}",
+		"{\"judgement\":\"bad\",\"marks\":[{\"view\":9,\"box\":[1,2,3,4]}]}",
+	};
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+		if (http_status(site.port, "POST", "/api/v1/parts/2/reviews", NULL, refused[i]) != 400)
+			fail_msg("%s was not refused", refused[i]);
+	site_close(&site);
+}
+
 static void test_pushed_pictures(void **state)
 {
 	struct assay__http_need need;
@@ -526,6 +576,58 @@ static void test_pushed_pictures(void **state)
 	site_close(&site);
 }
 
+static bool answer_flag(const struct answer *answer, const char *key)
+{
+	struct assay__json_tree *tree = answer_json(answer);
+	const struct assay__json_value *value = assay__json_member(assay__json_root(tree), key);
+	bool flag = value && value->type == ASSAY__JSON_BOOL && value->boolean;
+
+	assay__json_free(tree);
+	return flag;
+}
+
+/* Announced, refused, cancelled; a part meanwhile is FAULT challenge, and a stranger's code stays text. */
+static void test_challenge(void **state)
+{
+	struct site site = site_open("challenge: {mode: parts, parts: 2}\n", "");
+	struct answer answer;
+	char text[200];
+
+	(void)state;
+	answer = http_ask(site.port, "GET", "/api/v1/challenge", NULL, NULL);
+	assert_true(answer_flag(&answer, "configured") && answer_flag(&answer, "due"));
+	answer_free(&answer);
+	answer = http_ask(site.port, "POST", "/api/v1/trigger", NULL, "{\"code\": \"<script>alert(1)</script>\"}");
+	assert_string_equal(answer_text(&answer, "fault", text, sizeof(text)), "challenge");
+	assert_string_equal(answer_text(&answer, "code", text, sizeof(text)), "<script>alert(1)</script>");
+	assert_non_null(strstr(answer.head, "application/json"));
+	answer_free(&answer);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/challenge", NULL, "{}"), 400);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/challenge", NULL, "{\"action\": \"pass\"}"), 400);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/challenge", NULL, "{\"action\": \"cancel\"}"), 409);
+	answer = http_ask(site.port, "POST", "/api/v1/challenge", NULL, "{\"action\": \"begin\"}");
+	assert_int_equal(answer.status, 200);
+	assert_true(answer_flag(&answer, "running") && answer_flag(&answer, "due"));
+	answer_free(&answer);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/challenge", NULL, "{\"action\": \"begin\"}"), 409);
+	answer = http_ask(site.port, "POST", "/api/v1/trigger", NULL, "{}");
+	assert_true(answer_flag(&answer, "challenge"));
+	answer_free(&answer);
+	answer = http_ask(site.port, "GET", "/metrics", NULL, NULL);
+	assert_non_null(strstr(answer.body, "assay_challenge_due 1\n"));
+	assert_non_null(strstr(answer.body, "assay_challenge_parts_total 1\n"));
+	assert_non_null(strstr(answer.body, "assay_codes_total{state=\"unreadable\"} 0\n"));
+	answer_free(&answer);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/challenge", NULL, "{\"action\": \"cancel\"}"), 200);
+	site_close(&site);
+	site = site_open("", "");
+	answer = http_ask(site.port, "GET", "/api/v1/challenge", NULL, NULL);
+	assert_false(answer_flag(&answer, "configured") || answer_flag(&answer, "due"));
+	answer_free(&answer);
+	assert_int_equal(http_status(site.port, "POST", "/api/v1/challenge", NULL, "{\"action\": \"begin\"}"), 409);
+	site_close(&site);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,7 +639,9 @@ int main(void)
 		cmocka_unit_test(test_description),
 		cmocka_unit_test(test_odd_requests),
 		cmocka_unit_test(test_recipes),
+		cmocka_unit_test(test_reviews),
 		cmocka_unit_test(test_pushed_pictures),
+		cmocka_unit_test(test_challenge),
 	};
 
 	return cmocka_run_group_tests(tests, open_room, close_room);

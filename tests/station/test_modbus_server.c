@@ -37,8 +37,8 @@ static int ask(int fd, const uint8_t *pdu, size_t size, uint8_t *out)
 static unsigned input_bits(int fd)
 {
 	uint8_t out[256];
-	assert_int_equal(ask(fd, (uint8_t[]){2, 0, 0, 0, 8}, 5, out), 3);
-	return out[2];
+	assert_int_equal(ask(fd, (uint8_t[]){2, 0, 0, 0, 16}, 5, out), 4);
+	return out[2] | (unsigned)out[3] << 8;
 }
 
 static unsigned word(int fd, unsigned address)
@@ -104,6 +104,19 @@ static void handshake(void **state)
 	assert_int_equal(input_bits(fd) & 0x3F, 1 << ASSAY__MODBUS_RESULT_VALID | 1 << ASSAY__MODBUS_FAULT);
 	assert_int_equal(input_bits(fd) >> ASSAY__MODBUS_MISSED & 1, 1);
 	assert_int_equal(word(fd, 41), ASSAY__FAULT_NOT_READY);
+	/* Challenge parts: due, announced once for each edge, refused when none can begin. */
+	assert_int_equal(input_bits(fd) >> ASSAY__MODBUS_CHALLENGE_DUE & 1, 0);
+	atomic_store(&fake.challenge_due, true);
+	assert_int_equal(input_bits(fd) >> ASSAY__MODBUS_CHALLENGE_DUE & 1, 1);
+	assert_int_equal(word(fd, 0) >> ASSAY__MODBUS_CHALLENGE_DUE & 1, 1);
+	set_coil(fd, ASSAY__MODBUS_CHALLENGE, true);
+	set_coil(fd, ASSAY__MODBUS_CHALLENGE, true);
+	assert_int_equal(atomic_load(&fake.challenges), 1);
+	set_coil(fd, ASSAY__MODBUS_CHALLENGE, false);
+	atomic_store(&fake.challenge_due, false);
+	set_coil(fd, ASSAY__MODBUS_CHALLENGE, true);
+	assert_int_equal(atomic_load(&fake.challenges), 1);
+	assert_non_null(strstr(fake.last_event, "challenge_refused"));
 	/* Recipes: one there is, one there is not. */
 	assert_int_equal(ask(fd, (uint8_t[]){6, 0, 1, 0, 3}, 5, out), 5);
 	assert_int_equal(word(fd, 3), 3);

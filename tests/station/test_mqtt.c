@@ -133,6 +133,14 @@ static void triggers_and_recipes(void **state)
 	publish("assay/line1/recipe", "housing left");
 	assert_true(WAIT_FOR(strcmp(fake.recipe_name, "housing left") == 0));
 	assert_int_equal(atomic_load(&fake.triggers), 1);
+	atomic_store(&fake.challenge_due, true);
+	publish("assay/line1/challenge", "begin");
+	assert_true(WAIT_FOR(atomic_load(&fake.challenges) == 1));
+	publish("assay/line1/challenge", "cancel");
+	assert_true(WAIT_FOR(atomic_load(&fake.cancels) == 1));
+	publish("assay/line1/challenge", "begin now");
+	assert_true(WAIT_FOR(strstr(fake.last_event, "challenge_refused") != NULL));
+	assert_int_equal(atomic_load(&fake.challenges), 1);
 	fake_close(&fake, 500);
 	assert_true(WAIT_FOR(broker_count(&broker, "{\"state\":\"offline\"}") > before));
 }
@@ -201,9 +209,11 @@ static void json_of_a_verdict(void **state)
 		text, "{\"schema\":1,\"station\":\"line1\",\"sequence\":7,\"trigger_id\":1007,\"trigger\":\"modbus\","
 			  "\"time\":\"2025-11-24T16:00:00.130456Z\",\"latency_us\":4321,\"verdict\":\"FAIL\",\"fault\":\"none\","
 			  "\"reason\":\"1 place above the "
-			  "threshold\",\"code\":\"P-000007\",\"code_generated\":false,\"recipe\":\"housing\","
+			  "threshold\",\"code\":\"P-000007\",\"code_generated\":false,\"code_state\":\"none\",\"code_symbology\":"
+			  "null,\"recipe\":\"housing\","
 			  "\"operator\":\"\",\"challenge\":false,\"score\":11.71875,\"threshold\":3.90625,\"region_count\":1,"
-			  "\"regions\":[{\"camera\":\"top\",\"x\":10,\"y\":20,\"width\":30,\"height\":40,\"area_px\":900,\"score\":"
+			  "\"regions\":[{\"camera\":\"top\",\"x\":10,\"y\":20,\"width\":30,\"height\":40,\"area_px\":900,\"length_"
+			  "px\":0,\"zone\":null,\"counts\":false,\"score\":"
 			  "11.71875}],"
 			  "\"views\":[{\"camera\":\"top\",\"verdict\":\"FAIL\",\"fault\":\"none\",\"score\":11.71875,\"threshold\":"
 			  "3.90625,"

@@ -54,6 +54,13 @@ static void reads_back_as_it_was_put(void **state)
 	part.trigger_id = UINT64_MAX;
 	strcpy(part.code, "\xe9\xbd\xbf\xe8\xbd\xae \xf0\x9f\x94\xa9 'quoted\"");
 	memset(part.views[0].recipe_hash, 9, ASSAY_HASH_BYTES);
+	part.views[0].result.regions_counted = 1;
+	part.views[0].result.mm_per_px = 0.125;
+	part.views[0].result.regions[0].length_px = 57;
+	part.views[0].result.regions[0].zone = "sealing face";
+	part.views[0].result.regions[0].counts = true;
+	part.code_state = ASSAY__CODE_READ;
+	part.code_symbology = ASSAY__SYMBOLOGY_QR;
 	assert_int_equal(assay__record_put(test.record, &part), 0);
 	assert_true(assay__record_flush(test.record, 5000));
 	sqlite3 *db;
@@ -78,7 +85,22 @@ static void reads_back_as_it_was_put(void **state)
 	assert_int_equal(back.views[1].fault, ASSAY__FAULT_CAMERA);
 	assert_int_equal(back.views[0].keep, ASSAY__KEEP_YES);
 	assert_int_equal(back.views[1].keep, ASSAY__KEEP_NO);
-	assert_memory_equal(&back.views[0].regions[0], &part.views[0].result.regions[0], sizeof(struct assay_region));
+	const struct assay__stored_region *region = &back.views[0].regions[0];
+	const struct assay_region *given = &part.views[0].result.regions[0];
+	assert_memory_equal(&region->box, &given->box, sizeof(given->box));
+	assert_int_equal(region->area_px, given->area_px);
+	assert_int_equal(region->length_px, 57);
+	assert_int_equal(region->peak_x_px, given->peak_x_px);
+	assert_int_equal(region->peak_y_px, given->peak_y_px);
+	assert_int_equal(region->peak_q8, given->peak_q8);
+	assert_int_equal(region->mean_q8, given->mean_q8);
+	assert_string_equal(region->zone, "sealing face");
+	assert_true(region->counts);
+	assert_int_equal(back.views[0].regions_counted, 1);
+	assert_true(back.views[0].mm_per_px == 0.125);
+	assert_int_equal(back.form, ASSAY__STORED_FORM);
+	assert_int_equal(back.code_state, ASSAY__CODE_READ);
+	assert_int_equal(back.code_symbology, ASSAY__SYMBOLOGY_QR);
 	assert_true(back.views[0].p_value == 1.0 / 33);
 	uint8_t hash[ASSAY_HASH_BYTES];
 	assay_image_hash(&image, hash);
@@ -90,6 +112,106 @@ static void reads_back_as_it_was_put(void **state)
 	audit(test.dir, &notes);
 	assert_int_equal(notes.count, 1);
 	assert_string_equal(notes.list[0].kind, "recipe");
+	room_test_end(&test);
+}
+
+/* As a station wrote it before zones and lengths were recorded. */
+static struct assay__stored_part old_part(void)
+{
+	static struct assay__stored_part part;
+
+	part = (struct assay__stored_part){.link = 12,
+									   .sequence = 9,
+									   .trigger_id = 77,
+									   .trigger = ASSAY__TRIGGER_MQTT,
+									   .station = "press 4",
+									   .code = "LOT7-9",
+									   .operator_name = "li",
+									   .recipe_name = "housing",
+									   .trigger_us = 1000,
+									   .verdict_us = 9000,
+									   .wall_us = 1764000000000000,
+									   .deadline_us = 51000,
+									   .verdict = ASSAY_FAIL,
+									   .reason = "1 place",
+									   .score_q8 = 4000,
+									   .threshold_q8 = 2560,
+									   .p_value = 0.25,
+									   .view_count = 1};
+	part.views[0] = (struct assay__stored_view){.camera = "top",
+												.judged = true,
+												.verdict = ASSAY_FAIL,
+												.score_q8 = 4000,
+												.threshold_q8 = 2560,
+												.p_value = 0.25,
+												.region_count = 1,
+												.regions_total = 1};
+	part.views[0].regions[0].box = (struct assay_rect_px){3, 4, 16, 8};
+	part.views[0].regions[0].area_px = 100;
+	part.views[0].regions[0].peak_x_px = 9;
+	part.views[0].regions[0].peak_y_px = 8;
+	part.views[0].regions[0].peak_q8 = 4000;
+	part.views[0].regions[0].mean_q8 = 3000;
+	return part;
+}
+
+/* The chain of a record that an older station began stays whole. */
+static void an_older_form(void **state)
+{
+	static const char expected[] = "eec2f1fdeb8471c8fcab26a13cf6a052fb9edf44df95abccca00f67d6c0dd250";
+	struct assay__stored_part part = old_part();
+	const uint8_t before[ASSAY_HASH_BYTES] = {7};
+	uint8_t hash[ASSAY_HASH_BYTES], newer[ASSAY_HASH_BYTES];
+	char hex[2 * ASSAY_HASH_BYTES + 1] = "";
+
+	(void)state;
+	part.form = 1;
+	assay__chain_part(before, &part, hash);
+	for (int i = 0; i < ASSAY_HASH_BYTES; i++)
+		snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+	assert_string_equal(hex, expected);
+	part.form = 2;
+	assay__chain_part(before, &part, newer);
+	assert_memory_not_equal(hash, newer, sizeof(hash));
+	/* what the older form does not vouch for must not be there */
+	assert_null(assay__columns_beyond(&assay__table_regions, 1, &part.views[0].regions[0]));
+	strcpy(part.views[0].regions[0].zone, "x");
+	assert_string_equal(assay__columns_beyond(&assay__table_regions, 1, &part.views[0].regions[0]), "zone");
+	assert_null(assay__columns_beyond(&assay__table_regions, 2, &part.views[0].regions[0]));
+}
+
+/* Read only, a database of before is not changed, and its parts have what it lacks as nothing. */
+static void reads_an_older_version(void **state)
+{
+	struct room_test test;
+	struct assay__part_reader reader;
+	static struct assay__stored_part back;
+	struct assay_error error = {0};
+	sqlite3 *db;
+
+	(void)state;
+	room_test_begin(&test);
+	assert_int_equal(assay__database_open_write(test.dir, 2, &db, &error), 0);
+	assert_int_equal(
+		sqlite3_exec(
+			db,
+			"INSERT INTO parts VALUES(1, 1, 0, 0, 's', 'c', 0, '', 'r', 0, 0, 5, 9, 9, 1, 0, '', 0, 1, 2, 0.5, 1,"
+			" NULL, zeroblob(32));"
+			"INSERT INTO views VALUES(1, 0, 'top', 0, 8, 8, 1, 8, NULL, 0, 0, 1, 1, 1, 2, 0.5, 1, 1, 4, 3, NULL,"
+			" NULL, NULL, '');"
+			"INSERT INTO regions VALUES(1, 0, 0, 1, 2, 3, 4, 12, 2, 3, 40, 30)",
+			NULL, NULL, NULL),
+		SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(assay__database_open_read(test.dir, &db, &error), 0);
+	assert_int_equal(assay__part_reader_open(db, &reader, &error), 0);
+	assert_int_equal(assay__part_reader_get(&reader, 1, &back, NULL, &error), 0);
+	assert_int_equal(back.form, 1);
+	assert_int_equal(back.views[0].regions[0].peak_q8, 40);
+	assert_string_equal(back.views[0].regions[0].zone, "");
+	assay__part_reader_close(&reader);
+	sqlite3_close(db);
+	assert_int_equal(ask(test.dir, "PRAGMA user_version"), 2);
 	room_test_end(&test);
 }
 
@@ -245,7 +367,7 @@ static void migrates(void **state)
 	room_put_some(&test, 5);
 	room_close(&test);
 	assert_int_equal(ask(test.dir, "PRAGMA user_version"), ASSAY__RECORD_VERSION);
-	assert_int_equal(ask(test.dir, "SELECT count(*) FROM sqlite_schema WHERE name = 'parts_wall'"), 1);
+	assert_int_equal(ask(test.dir, "SELECT count(*) FROM sqlite_schema WHERE name = 'parts_quality'"), 1);
 	audit_clean(test.dir);
 	/* a newer one is left alone */
 	assert_int_equal(assay__database_open_write(test.dir, ASSAY__RECORD_VERSION, &db, &error), 0);
@@ -326,6 +448,8 @@ int main(void)
 		cmocka_unit_test(only_one_holds_it),
 		cmocka_unit_test(keys),
 		cmocka_unit_test(migrates),
+		cmocka_unit_test(an_older_form),
+		cmocka_unit_test(reads_an_older_version),
 		cmocka_unit_test(failing_allocations),
 		cmocka_unit_test(steady_state_allocates_nothing),
 	};

@@ -334,7 +334,7 @@ static void pages_and_counts(void **state)
 	assert_int_equal(assay__query_counts(reader, 0, INT64_MAX, counts, 2, NULL), ASSAY_E_ARGUMENT);
 	struct assay__stored_event events[4];
 	cursor = 0;
-	assert_int_equal(assay__query_events(reader, &cursor, events, 4, &count, NULL), 0);
+	assert_int_equal(assay__query_events(reader, NULL, &cursor, events, 4, &count, NULL), 0);
 	assert_int_equal(count, 1);
 	assert_string_equal(events[0].kind, "opened");
 	assay__reader_close(reader);

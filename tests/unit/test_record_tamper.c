@@ -59,6 +59,21 @@ static void a_changed_part(void **state)
 	finds("UPDATE parts SET fault = 99 WHERE sequence = 40", "record", 40, "column fault");
 }
 
+/* What regions and parts got later is under the hash too, and so is which form a part is of. */
+static void what_came_later(void **state)
+{
+	(void)state;
+	finds("UPDATE regions SET length_px = 7 WHERE sequence = 35", "record", 35, "its hash differs");
+	finds("UPDATE regions SET zone = 'x' WHERE sequence = 35", "record", 35, "its hash differs");
+	finds("UPDATE views SET mm_per_px = 0.5 WHERE sequence = 35", "record", 35, "its hash differs");
+	finds("UPDATE parts SET code_state = 1 WHERE sequence = 35", "record", 35, "its hash differs");
+	finds("UPDATE parts SET form = 1 WHERE sequence = 45", "record", 45, "its hash differs");
+	finds("UPDATE parts SET form = 0 WHERE sequence = 45", "record", 45, "column form");
+	finds("UPDATE parts SET form = 1 WHERE sequence = 45; UPDATE regions SET zone = 'x' WHERE sequence = 45", "record",
+		  45, "column zone");
+	finds("UPDATE parts SET challenge = 1 WHERE sequence = 55", "record", 55, "its hash differs");
+}
+
 static void the_middle_of_the_chain(void **state)
 {
 	(void)state;
@@ -276,6 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TAMPER(a_changed_part),
 		TAMPER(the_middle_of_the_chain),
+		TAMPER(what_came_later),
 		TAMPER(a_missing_part),
 		TAMPER(a_forged_part_with_a_right_hash),
 		TAMPER(the_whole_chain_made_anew),

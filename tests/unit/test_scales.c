@@ -19,7 +19,7 @@ static void shelf_of(struct shelf *shelf, int count, int width, int height)
 		shelf_put(shelf, make_part(width, height, 1, 8, (uint64_t)i + 1));
 }
 
-/* Judges, and checks what holds for every result. */
+/* Judges, and checks what holds for every result. With several scales the map's largest may be below the score. */
 static struct assay_result judged(struct assay_worker *worker, const struct assay_image *image)
 {
 	struct assay_result r;
@@ -28,7 +28,7 @@ static struct assay_result judged(struct assay_worker *worker, const struct assa
 	assert_int_not_equal(r.verdict, ASSAY_FAULT);
 	for (int i = 0; i < r.grid_width * r.grid_height; i++)
 		largest = r.map_q8[i] > largest ? r.map_q8[i] : largest;
-	assert_int_equal(largest, r.score_q8);
+	assert_true(largest > 0 && largest <= r.score_q8);
 	assert_int_equal(r.verdict == ASSAY_FAIL, r.score_q8 > r.threshold_q8);
 	assert_int_equal(r.region_count > 0, r.verdict == ASSAY_FAIL);
 	if (r.region_count)

@@ -231,7 +231,7 @@ static void unreadable_and_repeated(void **state)
 	assert_int_equal(report.threshold_q8, report.score_max_q8);
 	assert_true(report.score_min_q8 > 0 && report.score_min_q8 <= report.score_median_q8);
 	assert_string_equal(heard.stages,
-						"reading;light;features at 64 px;fold 1 of 10 at 64 px;fold 2 of 10 at 64 px;"
+						"reading;light;position;features at 64 px;fold 1 of 10 at 64 px;fold 2 of 10 at 64 px;"
 						"fold 3 of 10 at 64 px;fold 4 of 10 at 64 px;fold 5 of 10 at 64 px;fold 6 of 10 at 64 px;"
 						"fold 7 of 10 at 64 px;fold 8 of 10 at 64 px;fold 9 of 10 at 64 px;fold 10 of 10 at 64 px;"
 						"bank at 64 px;");

@@ -21,6 +21,15 @@ static const char *const common_headers[][2] = {
 	{"Cache-Control", "no-store"},
 };
 
+/* What the answer says itself goes before what all answers say. */
+static bool has_own(const struct assay__request *request, const char *name)
+{
+	for (int i = 0; i < request->header_count; i++)
+		if (!strcmp(request->headers[i].name, name))
+			return true;
+	return false;
+}
+
 enum MHD_Result assay__answer(struct assay__request *request, unsigned status, const char *type,
 							  struct MHD_Response *response)
 {
@@ -30,7 +39,8 @@ enum MHD_Result assay__answer(struct assay__request *request, unsigned status, c
 	if (!response)
 		return MHD_NO;
 	for (size_t i = 0; i < sizeof(common_headers) / sizeof(common_headers[0]); i++)
-		good &= MHD_add_response_header(response, common_headers[i][0], common_headers[i][1]) == MHD_YES;
+		good &= has_own(request, common_headers[i][0]) ||
+				MHD_add_response_header(response, common_headers[i][0], common_headers[i][1]) == MHD_YES;
 	if (request->http->tls)
 		good &= MHD_add_response_header(response, "Strict-Transport-Security", "max-age=31536000") == MHD_YES;
 	if (type)

@@ -254,6 +254,9 @@ static void destroy(struct assay__http *http)
 	pthread_cond_destroy(&http->sweep);
 	pthread_mutex_destroy(&http->links_mutex);
 	pthread_mutex_destroy(&http->picture_mutex);
+	pthread_mutex_destroy(&http->reviews_mutex);
+	assay__reviews_close(http->reviews);
+	assay__workshop_close(http->workshop);
 	free(http->users_path);
 	free(http);
 }
@@ -274,7 +277,7 @@ int assay__http_open(const struct assay__http_need *need, struct assay__http **o
 	http->parts = need->parts;
 	http->tls = need->settings->tls_cert != NULL;
 	if (pthread_mutex_init(&http->links_mutex, NULL) || pthread_mutex_init(&http->picture_mutex, NULL) ||
-		assay__cond_init(&http->sweep)) {
+		pthread_mutex_init(&http->reviews_mutex, NULL) || assay__cond_init(&http->sweep)) {
 		free(http);
 		return assay__fail(error, ASSAY_E_IO, -1, "http: cannot make a lock");
 	}
@@ -287,6 +290,8 @@ int assay__http_open(const struct assay__http_need *need, struct assay__http **o
 		rc = assay__porter_open(http->users_path, need->settings->session_h, &http->porter, error);
 	if (!rc)
 		rc = check_door(http, error);
+	if (!rc && http->parts)
+		rc = assay__workshop_open(http->station, http->state_dir, &http->workshop, error);
 	if (!rc && pthread_create(&http->sweeper, NULL, sweep, http))
 		rc = assay__fail(error, ASSAY_E_IO, -1, "http: cannot start a thread");
 	else if (!rc)

@@ -11,8 +11,8 @@
 
 /** The section `http:`. */
 struct assay__http_settings {
-	const char *address, *tls_cert, *tls_key, *users;
-	int port, max_connections, max_per_address, timeout_s, header_kib, picture_kib, recipe_mib, session_h;
+	const char *address, *tls_cert, *tls_key, *users, *shifts;
+	int port, max_connections, max_per_address, timeout_s, header_kib, picture_kib, recipe_mib, session_h, takt_ms;
 	bool insecure_http;
 };
 

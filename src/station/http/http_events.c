@@ -56,6 +56,8 @@ void assay__write_event(struct assay__json *json, const struct assay__event *eve
 	assay__json_string(json, assay_verdict_name(event->verdict));
 	assay__json_key(json, "fault");
 	assay__json_string(json, event->fault ? assay__fault_name(event->fault) : NULL);
+	assay__json_key(json, "challenge");
+	assay__json_bool(json, event->challenge);
 	assay__json_key(json, "score");
 	assay__json_double(json, event->score_q8 / 256.0);
 	assay__json_key(json, "threshold");

@@ -26,6 +26,7 @@ static void put_counters(struct assay__json *json, const char *key, const struct
 	assay__field_uint(json, "fail", counters->fail);
 	assay__field_uint(json, "fault", counters->fault);
 	assay__field_uint(json, "missed", counters->missed);
+	assay__field_uint(json, "challenge", counters->challenge);
 	assay__field_uint(json, "recorded", counters->recorded);
 	assay__json_object_end(json);
 }
@@ -137,6 +138,8 @@ enum MHD_Result assay__http_status(struct assay__request *request)
 	assay__field_int(json, "recipe_number", health.recipe_number);
 	assay__field_int(json, "uptime_us", stats.uptime_us);
 	assay__field_uint(json, "sequence", stats.sequence);
+	assay__field_int(json, "takt_ms", request->http->settings->takt_ms);
+	assay__field_text(json, "shifts", request->http->settings->shifts);
 	assay__field_uint(json, "event_next", assay__station_event_next(station));
 	put_counters(json, "total", &stats.total);
 	put_counters(json, "since_start", &stats.since_start);
@@ -144,6 +147,7 @@ enum MHD_Result assay__http_status(struct assay__request *request)
 	put_latency(json, &stats);
 	put_load(json, &stats);
 	put_outputs(json, station);
+	assay__http_put_vitals(json, station);
 	assay__json_object_end(json);
 	return assay__answer_json(request, 200);
 }

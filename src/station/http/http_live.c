@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_field.h"
 #include "station/http/handlers.h"
 
 #define QUALITY 85
@@ -183,4 +184,59 @@ enum MHD_Result assay__http_frame(struct assay__request *request)
 enum MHD_Result assay__http_heatmap(struct assay__request *request)
 {
 	return answer_picture(request, ASSAY__KIND_MAP);
+}
+
+static void put_result(struct assay__json *json, const struct assay__latest *latest)
+{
+	const struct assay__part_view *view = &latest->view;
+	const struct assay_result *result = &view->result;
+	char time[40];
+
+	assay__json_object(json);
+	assay__field_uint(json, "generation", latest->generation);
+	assay__field_uint(json, "sequence", latest->part.sequence);
+	assay__field_text(json, "time", assay__time_text(latest->part.wall_us, time));
+	assay__field_text(json, "code", latest->part.code);
+	assay__field_text(json, "verdict", assay_verdict_name(view->fault ? ASSAY_FAULT : result->verdict));
+	assay__field_text(json, "fault", view->fault ? assay__fault_name(view->fault) : NULL);
+	assay__field_q8(json, "score", result->score_q8);
+	assay__field_q8(json, "threshold", result->threshold_q8);
+	assay__field_int(json, "width_px", view->image.width_px);
+	assay__field_int(json, "height_px", view->image.height_px);
+	assay__json_key(json, "regions");
+	assay__json_array(json);
+	for (int i = 0; i < result->region_count; i++) {
+		const struct assay_region *region = &result->regions[i];
+
+		assay__json_object(json);
+		assay__field_int(json, "x", region->box.x);
+		assay__field_int(json, "y", region->box.y);
+		assay__field_int(json, "width", region->box.width);
+		assay__field_int(json, "height", region->box.height);
+		assay__field_q8(json, "peak", region->peak_q8);
+		assay__json_object_end(json);
+	}
+	assay__json_array_end(json);
+	assay__json_object_end(json);
+}
+
+enum MHD_Result assay__http_result(struct assay__request *request)
+{
+	enum MHD_Result answer = MHD_NO;
+	int camera = assay__request_camera(request, &answer);
+	struct assay__latest *latest;
+	bool found;
+
+	if (camera < 0)
+		return answer;
+	latest = calloc(1, sizeof(*latest));
+	if (!latest)
+		return assay__answer_error(request, 500, "no_memory", "out of memory");
+	/* without buffers: no pixel is copied */
+	found = assay__station_latest(request->http->station, camera, latest) == 1;
+	if (found)
+		put_result(&request->json, latest);
+	free(latest);
+	return found ? assay__answer_json(request, 200)
+				 : assay__answer_error(request, 404, "not_found", "this camera has no picture yet");
 }

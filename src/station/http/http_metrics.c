@@ -73,7 +73,8 @@ static void put_parts(FILE *out, const struct assay__station_stats *stats)
 					 stats->by_trigger[i]);
 	put_counter(out, "assay_missed_total", "Triggers while not ready, since the station's first day.",
 				stats->total.missed);
-	put_counter(out, "assay_recorded_total", "Parts on record since the station's first day.", stats->total.recorded);
+	put_counter(out, "assay_recorded_total",
+				"Parts on record since the station's first day, challenge parts among them.", stats->total.recorded);
 	put_counter(out, "assay_late_dropped_total", "Inspections that ended after their part was answered FAULT late.",
 				stats->late_dropped);
 	put_counter(out, "assay_unrecorded_total", "Verdicts given while the record failed, and never recorded.",
@@ -97,6 +98,28 @@ static void put_latency(FILE *out, const struct assay__station_stats *stats)
 	fputs("assay_latency_seconds_sum ", out);
 	put_seconds(out, stats->latency_sum_us);
 	fprintf(out, "\nassay_latency_seconds_count %llu\n", (unsigned long long)sum);
+}
+
+static void put_codes(FILE *out, const struct assay__station_stats *stats)
+{
+	head(out, "assay_codes_total", "counter", "Verdicts by what became of looking for a code in the pictures.");
+	for (int i = 0; i < ASSAY__CODE_STATES; i++)
+		put_labelled(out, "assay_codes_total", "state", assay__code_state_name((enum assay__code_state)i),
+					 stats->by_code[i]);
+}
+
+static void put_challenge(FILE *out, const struct assay__station_stats *stats, struct assay__station *station)
+{
+	struct assay__challenge_status status;
+
+	assay__station_challenge(station, &status);
+	put_gauge(out, "assay_challenge_due", "1: challenge parts are due, and triggers are answered FAULT.", status.due);
+	put_counter(out, "assay_challenge_parts_total",
+				"Challenge parts on the station's first day and since; no production.", stats->total.challenge);
+	put_counter(out, "assay_challenge_missed_total", "Challenge parts since start that were not FAIL.", status.missed);
+	put_counter(out, "assay_challenge_runs_total", "Challenges since start.", status.runs);
+	put_counter(out, "assay_challenge_failed_runs_total", "Challenges since start in which not all were caught.",
+				status.failed_runs);
 }
 
 static void put_load(FILE *out, const struct assay__station_stats *stats)
@@ -182,6 +205,49 @@ static uint64_t camera_missed(const struct assay__source_health *health)
 	return health->missed;
 }
 
+static void put_number(FILE *out, double value)
+{
+	char text[ASSAY__NUMBER_CHARS];
+
+	assay__text_from_double(value, 9, text);
+	fprintf(out, "} %s\n", text);
+}
+
+/* One family over cameras and measures: how far a measure is out, as a share of its limit; another over causes. */
+static void put_vitals(FILE *out, struct assay__station *station)
+{
+	int count = assay__station_camera_count(station);
+	struct assay__station_camera camera;
+	struct assay__vitals_state state;
+
+	head(out, "assay_vital_change", "gauge", "Change against the first good parts, in limits: beyond 1 it is out.");
+	for (int i = 0; i < count; i++) {
+		assay__station_camera(station, i, &camera);
+		assay__station_vitals(station, i, &state);
+		for (int m = 0; m < ASSAY__VITAL_MEASURES && state.learned; m++) {
+			const struct assay__vital_reading *r = &state.readings[m];
+
+			fputs("assay_vital_change{", out);
+			put_label(out, "camera", camera.name);
+			fputc(',', out);
+			put_label(out, "measure", assay__vital_measure_name((enum assay__vital_measure)m));
+			put_number(out, r->limit > 0 ? (r->now - r->reference) / r->limit : 0);
+		}
+	}
+	head(out, "assay_vital_warning", "gauge", "1: this is told of the camera now.");
+	for (int i = 0; i < count; i++) {
+		assay__station_camera(station, i, &camera);
+		assay__station_vitals(station, i, &state);
+		for (int cause = 1; cause < ASSAY__VITAL_CAUSES; cause++) {
+			fputs("assay_vital_warning{", out);
+			put_label(out, "camera", camera.name);
+			fputc(',', out);
+			put_label(out, "cause", assay__vital_cause_name((enum assay__vital_cause)cause));
+			put_number(out, state.cause == (enum assay__vital_cause)cause);
+		}
+	}
+}
+
 static void put_http(FILE *out, struct assay__http *http)
 {
 	static const char *const codes[] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -222,6 +288,8 @@ static void put_all(FILE *out, struct assay__http *http)
 			  health.record_failing);
 	put_parts(out, &stats);
 	put_latency(out, &stats);
+	put_codes(out, &stats);
+	put_challenge(out, &stats, station);
 	put_load(out, &stats);
 	put_outputs(out, station, "assay_output_up", "gauge", "1: connected or listening.", output_up);
 	put_outputs(out, station, "assay_output_posted_total", "counter", "Verdicts handed to the output.", output_posted);
@@ -232,6 +300,7 @@ static void put_all(FILE *out, struct assay__http *http)
 	put_cameras(out, station, "assay_camera_pictures_total", "counter", "Pictures given.", camera_pictures);
 	put_cameras(out, station, "assay_camera_broken_total", "counter", "Pictures given as damaged.", camera_broken);
 	put_cameras(out, station, "assay_camera_missed_total", "counter", "Pictures asked for in vain.", camera_missed);
+	put_vitals(out, station);
 	put_http(out, http);
 }
 

@@ -9,7 +9,7 @@
 
 #define QUALITY 85
 
-static bool has_record(struct assay__request *request, enum MHD_Result *answer)
+bool assay__request_has_record(struct assay__request *request, enum MHD_Result *answer)
 {
 	if (request->http->parts)
 		return true;
@@ -59,7 +59,8 @@ static bool read_score(struct assay__request *request, const char *name, uint32_
 	return false;
 }
 
-static bool read_filter(struct assay__request *request, struct assay__parts_filter *filter, enum MHD_Result *answer)
+bool assay__request_parts_filter(struct assay__request *request, struct assay__parts_filter *filter,
+								 enum MHD_Result *answer)
 {
 	int64_t cursor, limit, first, last, challenge;
 
@@ -84,9 +85,12 @@ static bool read_filter(struct assay__request *request, struct assay__parts_filt
 	filter->last = (uint64_t)last;
 	filter->challenge = challenge != 0;
 	filter->code = assay__request_query(request, "code");
+	filter->code_begin = assay__request_query(request, "code_begin");
 	filter->recipe = assay__request_query(request, "recipe");
 	if (filter->code && !*filter->code)
 		filter->code = NULL;
+	if (filter->code_begin && !*filter->code_begin)
+		filter->code_begin = NULL;
 	if (filter->recipe && !*filter->recipe)
 		filter->recipe = NULL;
 	return true;
@@ -100,7 +104,7 @@ enum MHD_Result assay__http_parts(struct assay__request *request)
 	struct assay_error error;
 	uint64_t next = 0;
 
-	if (!has_record(request, &answer) || !read_filter(request, &filter, &answer))
+	if (!assay__request_has_record(request, &answer) || !assay__request_parts_filter(request, &filter, &answer))
 		return answer;
 	assay__json_object(json);
 	assay__json_key(json, "parts");
@@ -143,7 +147,7 @@ static enum MHD_Result answer_part(struct assay__request *request, bool again)
 	int64_t sequence;
 	write_part put;
 
-	if (!has_record(request, &answer) || !path_number(request, 0, 1, INT64_MAX, &sequence, &answer))
+	if (!assay__request_has_record(request, &answer) || !path_number(request, 0, 1, INT64_MAX, &sequence, &answer))
 		return answer;
 	put = again ? request->http->parts->replay : request->http->parts->get;
 	if (put(request->http->parts->ctx, (uint64_t)sequence, &request->json, &error))
@@ -172,7 +176,7 @@ static enum MHD_Result answer_picture(struct assay__request *request, bool heatm
 	size_t size = 0;
 	int rc;
 
-	if (!has_record(request, &answer) || !path_number(request, 0, 1, INT64_MAX, &sequence, &answer) ||
+	if (!assay__request_has_record(request, &answer) || !path_number(request, 0, 1, INT64_MAX, &sequence, &answer) ||
 		!path_number(request, 1, 0, ASSAY__MAX_VIEWS - 1, &view, &answer))
 		return answer;
 	if (heatmap && !(result = calloc(1, sizeof(*result))))

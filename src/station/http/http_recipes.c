@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "station/config.h"
 #include "station/http/handlers.h"
+#include "station/workshop/install.h"
 
 static void put_recipe(struct assay__json *json, const struct assay__station_recipe *recipe)
 {
@@ -20,6 +21,8 @@ static void put_recipe(struct assay__json *json, const struct assay__station_rec
 	assay__json_int(json, recipe->number);
 	assay__json_key(json, "selected");
 	assay__json_bool(json, recipe->selected);
+	assay__json_key(json, "taught");
+	assay__json_bool(json, recipe->taught);
 	assay__json_key(json, "file");
 	assay__json_string(json, recipe->file);
 	assay__json_key(json, "content_hash");
@@ -126,43 +129,26 @@ static int write_file(const char *path, const uint8_t *bytes, size_t size, struc
 	return bad ? ASSAY_E_IO : 0;
 }
 
-/*
- * The new file is opened, which checks its hash and golden picture, before it takes the place of the old one, which stays as
- * FILE.before; if the station cannot take it (frames too small), the old one comes back.
- */
-static int replace(struct assay__station *station, const char *file, const uint8_t *bytes, size_t size,
-				   struct assay_error *error)
+static int put_in_place(struct assay__station *station, const char *file, const uint8_t *bytes, size_t size,
+						struct assay_error *error)
 {
-	char fresh[300], before[300];
-	struct assay_recipe *recipe;
+	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+	char fresh[300];
 	int rc;
 
 	snprintf(fresh, sizeof(fresh), "%s.new", file);
-	snprintf(before, sizeof(before), "%s.before", file);
+	pthread_mutex_lock(&one);
 	rc = write_file(fresh, bytes, size, error);
 	if (!rc)
-		rc = assay_recipe_open(&(struct assay_env){0}, fresh, &recipe, error);
-	if (rc) {
-		unlink(fresh);
-		return rc;
-	}
-	assay_recipe_close(recipe);
-	unlink(before);
-	if (link(file, before) || rename(fresh, file)) {
-		rc =
-			assay__fail(error, ASSAY_E_IO, -1, "%s: cannot put the new recipe in its place: %s", file, strerror(errno));
-		unlink(fresh);
-		return rc;
-	}
-	rc = assay__station_reload(station, error);
+		rc = assay__recipe_install(station, file, fresh, error);
 	if (rc)
-		rename(before, file);
+		unlink(fresh);
+	pthread_mutex_unlock(&one);
 	return rc;
 }
 
 enum MHD_Result assay__http_recipe_put(struct assay__request *request)
 {
-	static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
 	const char *name = assay__request_query(request, "name");
 	struct assay_error error;
 	char file[256] = "";
@@ -180,9 +166,7 @@ enum MHD_Result assay__http_recipe_put(struct assay__request *request)
 								   "there is no recipe of that name; STATION.yaml says which are");
 	if (!request->body_size)
 		return assay__answer_error(request, 400, "argument", "the body must be a recipe file");
-	pthread_mutex_lock(&one);
-	rc = replace(request->http->station, file, request->body, request->body_size, &error);
-	pthread_mutex_unlock(&one);
+	rc = put_in_place(request->http->station, file, request->body, request->body_size, &error);
 	if (rc)
 		return assay__answer_failure(request, &error);
 	return assay__http_recipes(request);

@@ -6,6 +6,7 @@
 #include "assay/recipe.h"
 #include "base/json.h"
 #include "station/part.h"
+#include "station/record/quality.h"
 
 /** Which parts, newest first; all conditions must hold, zero fields ask nothing. */
 struct assay__parts_filter {
@@ -15,6 +16,7 @@ struct assay__parts_filter {
 	int64_t from_us, to_us;	   /**< wall time, to_us excluded */
 	unsigned verdicts;		   /**< bit 1 << enum assay_verdict */
 	const char *code, *recipe; /**< exactly */
+	const char *code_begin;	   /**< what the code begins with */
 	uint32_t score_least_q8, score_most_q8;
 	bool challenge; /**< only challenge parts */
 };
@@ -39,6 +41,21 @@ struct assay__parts_port {
 				   struct assay_error *error);
 	/** Judges a stored part again and appends one object (schema Replayed). Errors: ARGUMENT (no such part), IO, NOMEM, FORMAT. */
 	int (*replay)(void *ctx, uint64_t sequence, struct assay__json *json, struct assay_error *error);
+	/** Sums over parts, as assay__quality_sum; nullable. */
+	int (*quality)(void *ctx, const struct assay__quality_ask *ask, struct assay__quality *out,
+				   struct assay_error *error);
+	/**
+	 * Appends one object an event (schema LogLine) to the array that is open, newest first; kind (nullable) restricts. *cursor: of
+	 * the page before, becomes that of the next, 0 if there is none. Nullable. Errors: IO, NOMEM, FORMAT.
+	 */
+	int (*log)(void *ctx, const char *kind, int limit, uint64_t *cursor, struct assay__json *json,
+			   struct assay_error *error);
+	/**
+	 * A piece of the table of parts as CSV, oldest first, from malloc, the caller's; the heading is in the first. *cursor is 0 at the
+	 * start, and again when there is no more. The filter's cursor and limit ask nothing. Nullable. Errors: IO, NOMEM, FORMAT.
+	 */
+	int (*csv)(void *ctx, const struct assay__parts_filter *filter, uint64_t *cursor, char **text, size_t *size,
+			   struct assay_error *error);
 };
 
 #endif

@@ -13,4 +13,8 @@ int assay__parts_record_open(const char *state_dir, struct assay__parts_record *
 const struct assay__parts_port *assay__parts_record_port(const struct assay__parts_record *record);
 void assay__parts_record_close(struct assay__parts_record *record);
 
+/** Members of a part's line (schema PartLine) into the object that is open. */
+struct assay__part_line;
+void assay__parts_line_write(struct assay__json *json, const struct assay__part_line *line);
+
 #endif

@@ -206,8 +206,7 @@ static enum MHD_Result finish(struct assay__request *request)
 
 	/* What was not read up to its end closes the connection by itself. */
 	if (request->page)
-		return assay__answer_static(request, request->page->type, request->page->begin,
-									(size_t)(request->page->end - request->page->begin));
+		return assay__answer_page(request);
 	if (request->too_large)
 		return assay__answer_error(request, 413, "too_large",
 								   "a body here may have %zu bytes, and all together no more", request->body_most);

@@ -11,6 +11,8 @@
 #include "station/http/porter.h"
 #include "station/http/http.h"
 #include "station/http/target.h"
+#include "station/review/reviews.h"
+#include "station/workshop/workshop.h"
 
 #define ASSAY__REQUEST_MAX_ARGUMENTS 3
 #define ASSAY__REQUEST_MAX_HEADERS 6
@@ -74,6 +76,9 @@ struct assay__http {
 	const struct assay__parts_port *parts;
 	struct MHD_Daemon *daemon;
 	struct assay__porter *porter;
+	pthread_mutex_t reviews_mutex; /**< of the reviews, opened when first asked */
+	struct assay__reviews *reviews;
+	struct assay__workshop *workshop; /**< NULL: the station keeps no record */
 	char *users_path;
 	int port;
 	bool tls, loopback;
@@ -157,11 +162,15 @@ bool assay__body_number(struct assay__request *request, const char *name, int64_
 /** Fills request->who; true if it may go on, false after refusing into *answer. */
 bool assay__auth(struct assay__request *request, enum MHD_Result *answer);
 
-/** Pages and what belongs to them; NULL if the path is none. */
+/** Pages and what belongs to them, plain and gzip; NULL if the path is none. */
 struct assay__page {
-	const char *path, *type;
-	const uint8_t *begin, *end;
+	const char *path, *type, *tag; /**< tag: as in the header ETag */
+	const uint8_t *begin, *end, *gzip_begin, *gzip_end;
 };
+/** request->page, or 304. */
+enum MHD_Result assay__answer_page(struct assay__request *request);
+/** Is "gzip" among the codings of an Accept-Encoding header (nullable), and not refused by q=0? */
+bool assay__accepts_gzip(const char *header);
 const struct assay__page *assay__page_find(const struct assay__target *target);
 
 /** JSON members of a verdict event, into the object that is open. */

@@ -75,7 +75,8 @@ static const struct row rows[] = {
 	{52, 1, U16, RATIO, "score in % of threshold", "rounded down, at most 65535; 0 without threshold"},
 	{53, 1, U16, REGIONS, "regions", "places above the threshold, over all views, at most 65535"},
 	{54, 2, U32, LATENCY, "latency", "of this part, from trigger to verdict, µs"},
-	{56, 1, U16, TRIGGER_KIND, "trigger kind", "0 free, 1 timer, 2 software, 3 Modbus, 4 MQTT, 5 HTTP, 6 line"},
+	{56, 1, U16, TRIGGER_KIND, "trigger kind",
+	 "0 free, 1 timer, 2 software, 3 Modbus, 4 MQTT, 5 HTTP, 6 line, 7 challenge"},
 	{57, 32, TEXT, CODE, "part code",
 	 "UTF-8, two bytes a register, upper byte first, zero filled; longer ones are cut"},
 	{89, 16, TEXT, RECIPE_NAME, "recipe name", "as the part code"},
@@ -96,10 +97,14 @@ static const struct {
 		[ASSAY__MODBUS_FAULT] = {"fault", "the valid result is FAULT: reject the part"},
 		[ASSAY__MODBUS_HEARTBEAT] = {"heartbeat", "the lowest bit of the heartbeat register"},
 		[ASSAY__MODBUS_MISSED] = {"missed", "the last trigger over Modbus came while the station was not ready"},
+		[ASSAY__MODBUS_CHALLENGE_DUE] = {"challenge due",
+										 "parts are FAULT challenge until all known-bad ones are caught"},
 },
   control_bits[ASSAY__MODBUS_CONTROL_BITS] = {
 	  [ASSAY__MODBUS_TRIGGER] = {"trigger", "from 0 to 1: judge a part"},
 	  [ASSAY__MODBUS_ACKNOWLEDGE] = {"acknowledge", "from 0 to 1: the result was taken; result valid becomes 0"},
+	  [ASSAY__MODBUS_CHALLENGE] = {"challenge",
+								   "from 0 to 1: the known-bad parts come now, or their pictures are shown"},
 };
 
 static const struct {
@@ -167,6 +172,7 @@ uint16_t assay__modbus_status_bits(const struct assay__modbus_status *status)
 	bits |= (unsigned)(valid && status->verdict->verdict == ASSAY_FAULT) << ASSAY__MODBUS_FAULT;
 	bits |= (unsigned)(status->heartbeat & 1) << ASSAY__MODBUS_HEARTBEAT;
 	bits |= (unsigned)status->missed << ASSAY__MODBUS_MISSED;
+	bits |= (unsigned)status->challenge_due << ASSAY__MODBUS_CHALLENGE_DUE;
 	return (uint16_t)bits;
 }
 

@@ -31,11 +31,17 @@ enum assay__modbus_status_bit {
 	ASSAY__MODBUS_FAULT,
 	ASSAY__MODBUS_HEARTBEAT,
 	ASSAY__MODBUS_MISSED,
+	ASSAY__MODBUS_CHALLENGE_DUE,
 	ASSAY__MODBUS_STATUS_BITS
 };
 
 /** Bits of the control word, the same as the coils of that number. */
-enum assay__modbus_control_bit { ASSAY__MODBUS_TRIGGER, ASSAY__MODBUS_ACKNOWLEDGE, ASSAY__MODBUS_CONTROL_BITS };
+enum assay__modbus_control_bit {
+	ASSAY__MODBUS_TRIGGER,
+	ASSAY__MODBUS_ACKNOWLEDGE,
+	ASSAY__MODBUS_CHALLENGE,
+	ASSAY__MODBUS_CONTROL_BITS
+};
 
 /** Command words. */
 enum assay__modbus_command {
@@ -47,7 +53,7 @@ enum assay__modbus_command {
 
 /** What a status block tells. */
 struct assay__modbus_status {
-	bool ready, busy, valid, missed;
+	bool ready, busy, valid, missed, challenge_due;
 	uint16_t heartbeat;
 	int recipe_number;
 	uint32_t results, unacknowledged;

@@ -24,7 +24,9 @@ struct assay__output_health {
 
 /** Totals since the station's first day (counts) and since start (latencies). trigger = pass + fail + fault + in flight. */
 struct assay__counters {
-	uint64_t triggers, pass, fail, fault, missed, recorded;
+	uint64_t triggers, pass, fail, fault, missed;
+	uint64_t challenge; /**< challenge parts: in none of the above */
+	uint64_t recorded;	/**< parts on disk, challenge parts among them */
 	int64_t latency_last_us, latency_min_us, latency_max_us;
 	double latency_mean_us;
 };
@@ -41,6 +43,10 @@ struct assay__station_port {
 	/** Counters since start; see station.h. */
 	void (*counters)(void *ctx, struct assay__counters *out);
 	void (*event)(void *ctx, const char *kind, const char *text); /**< logged, recorded, streamed */
+	/** Announces or cancels challenge parts (enum assay__challenge_ask). Returns 0 or ARGUMENT. Nullable. */
+	int (*challenge)(void *ctx, int ask, const char *who);
+	/** Challenge parts are due. Nullable. */
+	bool (*challenge_due)(void *ctx);
 	/** Number of the recipe in use (1 is the first configured), 0 without one. Nullable: then outputs say 0. */
 	int (*recipe_number)(void *ctx);
 	const char *station;					 /**< the station's name, for topics and messages; never NULL or empty */
@@ -56,6 +62,8 @@ struct assay__output_ops {
 	const struct assay__option *options;
 	int option_count;
 	size_t settings_size;
+	bool
+		drives; /**< moves something at the line: hears nothing of stored challenge pictures, of which nothing lies there */
 	/** Opens and starts it. `settings` (filled from the option table) and `name` outlive the output. */
 	int (*open)(const char *name, const void *settings, const struct assay__station_port *port,
 				struct assay__output **out, struct assay_error *error);

@@ -21,6 +21,8 @@ struct assay__verdict {
 	enum assay_verdict verdict;
 	enum assay__fault fault;
 	bool code_generated, challenge;
+	enum assay__code_state code_state;
+	enum assay__symbology code_symbology;
 	bool recorded; /**< the record is on disk, record_hash is set */
 	uint8_t record_hash[ASSAY_HASH_BYTES];
 	char code[ASSAY__PART_CODE_CHARS];
@@ -42,7 +44,9 @@ struct assay__verdict {
 	int region_count; /**< the first ones of each view in turn, at most ASSAY__VERDICT_REGIONS */
 	struct {
 		int view;
-		struct assay_region region;
+		struct assay_region region; /**< its zone is NULL: the recipe may be gone by then */
+		char zone[ASSAY__NAME_CHARS];
+		double mm_per_px;
 	} regions[ASSAY__VERDICT_REGIONS];
 };
 

@@ -199,6 +199,7 @@ const struct assay__output_ops assay__output_gpio = {
 	.options = rows,
 	.option_count = sizeof(rows) / sizeof(rows[0]),
 	.settings_size = sizeof(struct settings),
+	.drives = true,
 	.open = open_gpio,
 	.post = post,
 	.health = health,

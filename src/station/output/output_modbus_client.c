@@ -260,6 +260,7 @@ const struct assay__output_ops assay__output_modbus_client = {
 	.options = rows,
 	.option_count = sizeof(rows) / sizeof(rows[0]),
 	.settings_size = sizeof(struct settings),
+	.drives = true,
 	.open = open_client,
 	.post = post,
 	.recorded = recorded,

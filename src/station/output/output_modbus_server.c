@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "station/challenge.h"
 #include "station/output/modbus_map.h"
 #include "station/output/modbus_pdu.h"
 
@@ -112,6 +113,7 @@ static void snapshot(struct assay__output *output, struct assay__modbus_status *
 	status->unacknowledged = output->unacknowledged;
 	pthread_mutex_unlock(&output->door.lock);
 	status->ready = port->ready && port->ready(port->ctx);
+	status->challenge_due = port->challenge_due && port->challenge_due(port->ctx);
 	status->busy = port->busy && port->busy(port->ctx);
 	status->heartbeat = (uint16_t)(assay__clock_us() / HEARTBEAT_US);
 }
@@ -229,6 +231,11 @@ static void write_data(void *ctx, enum assay__modbus_area area, unsigned address
 		output->valid = false;
 		pthread_mutex_unlock(&output->door.lock);
 	}
+	if (rising >> ASSAY__MODBUS_CHALLENGE & 1 &&
+		(!output->door.port->challenge ||
+		 output->door.port->challenge(output->door.port->ctx, ASSAY__CHALLENGE_BEGIN, "the PLC")))
+		assay__door_event(&output->door, "challenge_refused",
+						  "a challenge was asked for over Modbus and cannot begin now");
 	if (rising >> ASSAY__MODBUS_TRIGGER & 1)
 		trigger(output);
 }
@@ -535,6 +542,7 @@ const struct assay__output_ops assay__output_modbus_server = {
 	.options = rows,
 	.option_count = sizeof(rows) / sizeof(rows[0]),
 	.settings_size = sizeof(struct settings),
+	.drives = true,
 	.open = open_server,
 	.post = post,
 	.recorded = recorded,

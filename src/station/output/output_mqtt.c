@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "station/challenge.h"
 #include "station/output/flat_json.h"
 #include "station/output/mqtt_link.h"
 
@@ -21,6 +22,7 @@ struct assay__output {
 	struct settings settings;
 	struct assay__json json;
 	char verdict_topic[TOPIC_CHARS], status_topic[TOPIC_CHARS], trigger_topic[TOPIC_CHARS], recipe_topic[TOPIC_CHARS];
+	char challenge_topic[TOPIC_CHARS];
 };
 
 static int encode(void *ctx, const struct assay__verdict *verdict, uint8_t *out, size_t size_bytes, size_t *used_bytes)
@@ -57,6 +59,8 @@ static int up(void *ctx, struct mosquitto *mosquitto)
 		err = mosquitto_subscribe(mosquitto, NULL, output->trigger_topic, 1);
 	if (!err && output->settings.trigger)
 		err = mosquitto_subscribe(mosquitto, NULL, output->recipe_topic, 1);
+	if (!err && output->settings.trigger)
+		err = mosquitto_subscribe(mosquitto, NULL, output->challenge_topic, 1);
 	return err;
 }
 
@@ -97,6 +101,17 @@ static void take_recipe(struct assay__output *output, const char *bytes, size_t 
 						  assay__text_quote(name, quoted));
 }
 
+static void take_challenge(struct assay__output *output, const char *bytes, size_t size)
+{
+	const struct assay__station_port *port = output->link.door.port;
+	bool begin = size == 5 && memcmp(bytes, "begin", 5) == 0, cancel = size == 6 && memcmp(bytes, "cancel", 6) == 0;
+	int ask = cancel ? ASSAY__CHALLENGE_CANCEL : ASSAY__CHALLENGE_BEGIN;
+	if ((!begin && !cancel) || !port->challenge || port->challenge(port->ctx, ask, "somebody over MQTT"))
+		assay__door_event(&output->link.door, "challenge_refused",
+						  "a challenge was asked for over MQTT and cannot %s now; begin or cancel is expected",
+						  cancel ? "be cancelled" : "begin");
+}
+
 static void message(void *ctx, struct mosquitto *mosquitto, const struct mosquitto_message *received)
 {
 	struct assay__output *output = ctx;
@@ -109,6 +124,8 @@ static void message(void *ctx, struct mosquitto *mosquitto, const struct mosquit
 		take_trigger(output, bytes, (size_t)received->payloadlen);
 	else if (strcmp(received->topic, output->recipe_topic) == 0)
 		take_recipe(output, bytes, (size_t)received->payloadlen);
+	else if (strcmp(received->topic, output->challenge_topic) == 0)
+		take_challenge(output, bytes, (size_t)received->payloadlen);
 }
 
 static int publish(void *ctx, struct mosquitto *mosquitto, const uint8_t *bytes, size_t size_bytes, bool historical,
@@ -136,6 +153,7 @@ static int set_topics(struct assay__output *output, const char *name, const char
 	snprintf(output->status_topic, TOPIC_CHARS, "%s/status", base);
 	snprintf(output->trigger_topic, TOPIC_CHARS, "%s/trigger", base);
 	snprintf(output->recipe_topic, TOPIC_CHARS, "%s/recipe", base);
+	snprintf(output->challenge_topic, TOPIC_CHARS, "%s/challenge", base);
 	return ASSAY_OK;
 }
 
@@ -189,7 +207,7 @@ static void close_mqtt(struct assay__output *output, int drain_ms)
 static const struct assay__option rows[] = {
 	ASSAY__MQTT_ROWS(struct settings),
 	ROW("topic", TEXT, topic, .fallback = "", .help = "front part of all topics; empty: assay/ and the station's name"),
-	ROW("trigger", FLAG, trigger, .help = "listen on TOPIC/trigger and TOPIC/recipe"),
+	ROW("trigger", FLAG, trigger, .help = "listen on TOPIC/trigger, TOPIC/recipe and TOPIC/challenge"),
 	ROW("retain", FLAG, retain, .help = "the broker keeps the last verdict for those who come later"),
 };
 

@@ -37,6 +37,13 @@ static void copy_view(const struct assay__part_view *view, int index, struct ass
 	}
 }
 
+static void copy_region(const struct assay_region *from, struct assay_region *to, char zone[ASSAY__NAME_CHARS])
+{
+	*to = *from;
+	to->zone = NULL;
+	copy_text(zone, ASSAY__NAME_CHARS, from->zone ? from->zone : "");
+}
+
 /* The worst of each view, then the second worst of each, so that no view crowds the others out. */
 static void copy_regions(const struct assay__part *part, int views, struct assay__verdict *out)
 {
@@ -49,7 +56,10 @@ static void copy_regions(const struct assay__part *part, int views, struct assay
 				return;
 			any = true;
 			out->regions[out->region_count].view = v;
-			out->regions[out->region_count++].region = part->views[v].result.regions[rank];
+			out->regions[out->region_count].mm_per_px = part->views[v].result.mm_per_px;
+			copy_region(&part->views[v].result.regions[rank], &out->regions[out->region_count].region,
+						out->regions[out->region_count].zone);
+			out->region_count++;
 		}
 		if (!any)
 			return;
@@ -67,6 +77,8 @@ void assay__verdict_from_part(const struct assay__part *part, struct assay__verd
 	out->fault = part->fault;
 	out->code_generated = part->code_generated;
 	out->challenge = part->challenge;
+	out->code_state = part->code_state;
+	out->code_symbology = part->code_symbology;
 	copy_text(out->code, sizeof(out->code), part->code);
 	copy_text(out->operator_name, sizeof(out->operator_name), part->operator_name);
 	copy_text(out->recipe_name, sizeof(out->recipe_name), part->recipe_name);
@@ -112,6 +124,12 @@ static void put_regions(const struct assay__verdict *verdict, struct assay__json
 		assay__field_int(json, "width", region->box.width);
 		assay__field_int(json, "height", region->box.height);
 		assay__field_int(json, "area_px", region->area_px);
+		assay__field_int(json, "length_px", region->length_px);
+		if (verdict->regions[i].mm_per_px > 0)
+			assay__field_double(json, "length_mm", region->length_px * verdict->regions[i].mm_per_px);
+		assay__field_text(json, "zone", verdict->regions[i].zone[0] ? verdict->regions[i].zone : NULL);
+		assay__json_key(json, "counts");
+		assay__json_bool(json, region->counts);
 		assay__field_q8(json, "score", region->peak_q8);
 		assay__json_object_end(json);
 	}
@@ -154,6 +172,9 @@ void assay__verdict_json(const struct assay__verdict *verdict, const char *stati
 	assay__field_text(json, "code", verdict->code);
 	assay__json_key(json, "code_generated");
 	assay__json_bool(json, verdict->code_generated);
+	assay__field_text(json, "code_state", assay__code_state_name(verdict->code_state));
+	assay__field_text(json, "code_symbology",
+					  verdict->code_symbology ? assay__symbology_name(verdict->code_symbology) : NULL);
 	assay__field_text(json, "recipe", verdict->recipe_name);
 	assay__field_text(json, "operator", verdict->operator_name);
 	assay__json_key(json, "challenge");

@@ -48,6 +48,19 @@ const char *const assay__record_migrations[ASSAY__RECORD_VERSION] = {
 	"CREATE INDEX parts_code ON parts(code);"
 	"CREATE INDEX parts_bad ON parts(verdict, sequence) WHERE verdict <> 0;"
 	"CREATE INDEX events_kind ON events(kind, link);",
+	/* 2 -> 3: zones, lengths and kinds of regions; how codes were read; parts of before keep form 1 */
+	"ALTER TABLE parts ADD COLUMN form INTEGER NOT NULL DEFAULT 1;"
+	"ALTER TABLE parts ADD COLUMN code_state INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE parts ADD COLUMN code_symbology INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE views ADD COLUMN regions_counted INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE views ADD COLUMN mm_per_px REAL NOT NULL DEFAULT 0;"
+	"ALTER TABLE regions ADD COLUMN length_px INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE regions ADD COLUMN zone TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE regions ADD COLUMN kind TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE regions ADD COLUMN counts INTEGER NOT NULL DEFAULT 0;",
+	/* 3 -> 4: sums over time without reading the parts themselves */
+	"DROP INDEX parts_wall;"
+	"CREATE INDEX parts_quality ON parts(wall_us, verdict, fault, challenge, score_q8, threshold_q8, recipe);",
 };
 
 int assay__record_path(const char *dir, const char *name, char out[ASSAY__RECORD_PATH_CHARS], struct assay_error *error)
@@ -210,24 +223,34 @@ int assay__database_open_read(const char *dir, sqlite3 **out, struct assay_error
 	return 0;
 }
 
+/* The newest form that the columns of a database can hold: one that is only read is not brought up to date. */
+static int form_of(sqlite3 *db)
+{
+	sqlite3_stmt *statement = NULL;
+	bool found = sqlite3_prepare_v2(db, "SELECT form FROM parts LIMIT 1", -1, &statement, NULL) == SQLITE_OK;
+	sqlite3_finalize(statement);
+	return found ? ASSAY__STORED_FORM : 1;
+}
+
 int assay__part_reader_open(sqlite3 *db, struct assay__part_reader *reader, struct assay_error *error)
 {
 	struct assay__part_reader made = {.db = db};
 	char columns[ASSAY__SQL_CHARS], sql[ASSAY__SQL_CHARS + 256];
-	assay__columns_list(&assay__table_parts, "", columns);
+	int form = form_of(db);
+	assay__columns_list(&assay__table_parts, "", form, columns);
 	snprintf(sql, sizeof(sql), "SELECT %s, prev_hash, hash FROM parts WHERE sequence = ?", columns);
 	int rc = assay__database_prepare(db, sql, &made.by_sequence, error);
 	snprintf(sql, sizeof(sql), "SELECT %s, prev_hash, hash FROM parts ORDER BY link", columns);
 	if (rc == 0)
 		rc = assay__database_prepare(db, sql, &made.by_link, error);
-	assay__columns_list(&assay__table_views, "v.", columns);
+	assay__columns_list(&assay__table_views, "v.", form, columns);
 	snprintf(sql, sizeof(sql),
 			 "SELECT v.view, ifnull(i.state, 0), %s FROM views v LEFT JOIN images i USING(sequence, view)"
 			 " WHERE v.sequence = ? ORDER BY v.view",
 			 columns);
 	if (rc == 0)
 		rc = assay__database_prepare(db, sql, &made.views, error);
-	assay__columns_list(&assay__table_regions, "", columns);
+	assay__columns_list(&assay__table_regions, "", form, columns);
 	snprintf(sql, sizeof(sql), "SELECT rank, %s FROM regions WHERE sequence = ? AND view = ? ORDER BY rank", columns);
 	if (rc == 0)
 		rc = assay__database_prepare(db, sql, &made.regions, error);
@@ -253,7 +276,7 @@ static int bad_column(uint64_t sequence, const char *table, const char *column, 
 					   (unsigned long long)sequence, table, column);
 }
 
-static int fill_regions(struct assay__part_reader *reader, uint64_t sequence, int index,
+static int fill_regions(struct assay__part_reader *reader, uint64_t sequence, int form, int index,
 						struct assay__stored_view *view, struct assay_error *error)
 {
 	int count = 0, code;
@@ -265,6 +288,8 @@ static int fill_regions(struct assay__part_reader *reader, uint64_t sequence, in
 			bad = "rank";
 		else
 			bad = assay__columns_read(&assay__table_regions, reader->regions, 1, &view->regions[count++]);
+		if (!bad)
+			bad = assay__columns_beyond(&assay__table_regions, form, &view->regions[count - 1]);
 	}
 	sqlite3_reset(reader->regions);
 	if (!bad && code != SQLITE_DONE)
@@ -286,12 +311,14 @@ static int fill_views(struct assay__part_reader *reader, struct assay__stored_pa
 			bad = "view";
 		else
 			bad = assay__columns_read(&assay__table_views, reader->views, 2, view);
+		if (!bad)
+			bad = assay__columns_beyond(&assay__table_views, part->form, view);
 		if (!bad && (state < 0 || state >= ASSAY__IMAGE_STATES))
 			bad = "state";
 		if (bad)
 			break;
 		view->image_state = (enum assay__image_state)state;
-		rc = fill_regions(reader, part->sequence, count++, view, error);
+		rc = fill_regions(reader, part->sequence, part->form, count++, view, error);
 	}
 	sqlite3_reset(reader->views);
 	if (rc)
@@ -321,6 +348,10 @@ int assay__part_reader_fill(struct assay__part_reader *reader, sqlite3_stmt *sta
 	uint64_t sequence = (uint64_t)sqlite3_column_int64(statement, 0);
 	const char *bad = assay__columns_read(&assay__table_parts, statement, 0, part);
 	struct assay__link_hashes found;
+	if (!bad && part->form < 1)
+		bad = "form";
+	if (!bad)
+		bad = assay__columns_beyond(&assay__table_parts, part->form, part);
 	if (!bad && !assay__column_hash(statement, assay__table_parts.count, found.before))
 		bad = "prev_hash";
 	if (!bad && !assay__column_hash(statement, assay__table_parts.count + 1, found.hash))

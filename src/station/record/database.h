@@ -6,9 +6,10 @@
 #include <sqlite3.h>
 
 #include "station/record/fields.h"
+#include "station/record/query.h"
 
 #define ASSAY__RECORD_APPLICATION_ID 0x41535244 /* "ASRD" */
-#define ASSAY__RECORD_VERSION 2
+#define ASSAY__RECORD_VERSION 4
 #define ASSAY__RECORD_PATH_CHARS 4096
 
 /** Migration i brings a database of version i to i + 1. Never changed once released; new ones are added. */
@@ -32,6 +33,12 @@ int assay__database_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, st
 
 /** A result column as a hash: zero for NULL; false if it is anything else. */
 bool assay__column_hash(sqlite3_stmt *statement, int column, uint8_t hash[ASSAY_HASH_BYTES]);
+
+/** Columns of a part's line, of the table `parts p`, and a row of them read back. */
+#define ASSAY__PART_LINE_COLUMNS                                                                                        \
+	"p.sequence, p.wall_us, p.latency_us, p.verdict, p.fault, p.score_q8, p.threshold_q8, p.p_value, p.view_count,"     \
+	" p.challenge, p.code, p.recipe, p.reason"
+void assay__part_line_read(sqlite3_stmt *statement, struct assay__part_line *line);
 
 /** Reads parts with all that belongs to them, by one prepared set of statements. */
 struct assay__part_reader {

@@ -40,6 +40,31 @@ static void put_score(FILE *stream, uint32_t score_q8)
 	fprintf(stream, ",%s", text);
 }
 
+/* Zone and length of the worst region, over all views by its peak; empty without one. */
+static void put_place(FILE *stream, const struct assay__stored_part *part)
+{
+	const struct assay__stored_region *worst = NULL;
+	double mm_per_px = 0;
+	char number[ASSAY__NUMBER_CHARS];
+	for (int i = 0; i < part->view_count; i++) {
+		const struct assay__stored_view *view = &part->views[i];
+		if (view->region_count && (!worst || view->regions[0].peak_q8 > worst->peak_q8)) {
+			worst = &view->regions[0];
+			mm_per_px = view->mm_per_px;
+		}
+	}
+	put_text(stream, worst ? worst->zone : "");
+	if (!worst || part->form < 2) {
+		fputs(",,", stream);
+		return;
+	}
+	fprintf(stream, ",%d,", worst->length_px);
+	if (mm_per_px > 0) {
+		assay__text_from_double(worst->length_px * mm_per_px, 17, number);
+		fputs(number, stream);
+	}
+}
+
 static int put_part(void *ctx, const struct assay__stored_part *part, struct assay_error *error)
 {
 	struct csv *csv = ctx;
@@ -67,6 +92,8 @@ static int put_part(void *ctx, const struct assay__stored_part *part, struct ass
 	fprintf(stream, ",%s,%s,%" PRIu64 ",%" PRId64 ",%d,", hex, assay__trigger_name(part->trigger), part->trigger_id,
 			part->verdict_us - part->trigger_us, part->challenge);
 	put_text(stream, part->operator_name);
+	fprintf(stream, ",%s,%s,", assay__code_state_name(part->code_state), assay__symbology_name(part->code_symbology));
+	put_place(stream, part);
 	fputs("\r\n", stream);
 	csv->count++;
 	return ferror(stream) ? assay__fail(error, ASSAY_E_IO, -1, "cannot write the table: %s", strerror(errno)) : 0;
@@ -78,7 +105,7 @@ int assay__export_csv(struct assay__reader *reader, const struct assay__part_fil
 	struct csv csv = {.stream = stream};
 	fputs(
 		"part,time,station,code,verdict,fault,reason,score,threshold,p_value,regions,views,pictures,recipe,recipe_hash,"
-		"trigger,trigger_id,latency_us,challenge,operator\r\n",
+		"trigger,trigger_id,latency_us,challenge,operator,code_state,code_symbology,zone,length_px,length_mm\r\n",
 		stream);
 	int rc = assay__query_each(reader, filter, put_part, &csv, error);
 	if (rc == 0 && fflush(stream))

@@ -11,6 +11,7 @@
 #include "station/record/database.h"
 
 #define PAGE 128
+#define RARE 2000 /* codes */
 
 struct assay__reader {
 	sqlite3 *db;
@@ -45,7 +46,7 @@ void assay__reader_close(struct assay__reader *reader)
 }
 
 /* The condition as text with numbered parameters; only what restricts is in it, so that indices can serve. */
-static void write_where(const struct assay__part_filter *filter, uint64_t cursor, char *sql, size_t size)
+static void write_where(const struct assay__part_filter *filter, bool rare, uint64_t cursor, char *sql, size_t size)
 {
 	const struct {
 		bool wanted;
@@ -58,6 +59,9 @@ static void write_where(const struct assay__part_filter *filter, uint64_t cursor
 		{filter->verdicts != 0, " AND (1 << verdict) & ?5"},
 		{filter->verdicts && !(filter->verdicts & 1), " AND verdict <> 0"},
 		{filter->code != NULL, " AND code = ?6"},
+		{filter->code_begin && rare, " AND code >= ?11 AND code < ?11 || char(1114111)"},
+		/* the plus keeps the index out: all it found would have to be sorted */
+		{filter->code_begin && !rare, " AND +code >= ?11 AND +code < ?11 || char(1114111)"},
 		{filter->recipe != NULL, " AND recipe = ?7"},
 		{filter->score_least_q8 != 0, " AND score_q8 >= ?8"},
 		{filter->score_most_q8 != 0, " AND score_q8 <= ?9"},
@@ -89,6 +93,7 @@ static void bind_where(sqlite3_stmt *statement, const struct assay__part_filter 
 	sqlite3_bind_int64(statement, 8, filter->score_least_q8);
 	sqlite3_bind_int64(statement, 9, filter->score_most_q8);
 	sqlite3_bind_int(statement, 10, most);
+	sqlite3_bind_text(statement, 11, filter->code_begin, -1, SQLITE_STATIC);
 }
 
 static void read_text(sqlite3_stmt *statement, int column, char *to, size_t size)
@@ -97,7 +102,7 @@ static void read_text(sqlite3_stmt *statement, int column, char *to, size_t size
 	snprintf(to, size, "%s", text ? text : "");
 }
 
-static void read_line(sqlite3_stmt *statement, struct assay__part_line *line)
+void assay__part_line_read(sqlite3_stmt *statement, struct assay__part_line *line)
 {
 	int verdict = sqlite3_column_int(statement, 3), fault = sqlite3_column_int(statement, 4);
 	line->sequence = (uint64_t)sqlite3_column_int64(statement, 0);
@@ -115,21 +120,44 @@ static void read_line(sqlite3_stmt *statement, struct assay__part_line *line)
 	read_text(statement, 12, line->reason, sizeof(line->reason));
 }
 
+/* Whether so few codes begin so that sorting them is quicker than going through all parts in order. */
+static int is_rare(struct assay__reader *reader, const char *code_begin, bool *rare, struct assay_error *error)
+{
+	sqlite3_stmt *statement = NULL;
+	int rc = assay__database_prepare(reader->db,
+									 "SELECT count(*) FROM (SELECT 1 FROM parts WHERE code >= ?1"
+									 " AND code < ?1 || char(1114111) LIMIT ?2)",
+									 &statement, error);
+	if (rc)
+		return rc;
+	sqlite3_bind_text(statement, 1, code_begin, -1, SQLITE_STATIC);
+	sqlite3_bind_int(statement, 2, RARE);
+	int code = sqlite3_step(statement);
+	if (code == SQLITE_ROW)
+		*rare = sqlite3_column_int(statement, 0) < RARE;
+	else
+		rc = assay__database_fail(reader->db, code, "record.db", error);
+	sqlite3_finalize(statement);
+	return rc;
+}
+
 int assay__query_page(struct assay__reader *reader, const struct assay__part_filter *filter, uint64_t *cursor,
 					  struct assay__part_line *lines, int most, int *count, struct assay_error *error)
 {
-	char sql[1024] =
-		"SELECT sequence, wall_us, latency_us, verdict, fault, score_q8, threshold_q8, p_value, view_count,"
-		" challenge, code, recipe, reason FROM parts WHERE 1";
+	char sql[1024] = "SELECT " ASSAY__PART_LINE_COLUMNS " FROM parts p WHERE 1";
 	sqlite3_stmt *statement = NULL;
 	int found = 0, code;
-	write_where(filter, *cursor, sql, sizeof(sql));
-	int rc = assay__database_prepare(reader->db, sql, &statement, error);
+	bool rare = true;
+	int rc = filter->code_begin ? is_rare(reader, filter->code_begin, &rare, error) : 0;
+	if (rc)
+		return rc;
+	write_where(filter, rare, *cursor, sql, sizeof(sql));
+	rc = assay__database_prepare(reader->db, sql, &statement, error);
 	if (rc)
 		return rc;
 	bind_where(statement, filter, *cursor, most);
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW && found < most)
-		read_line(statement, &lines[found++]);
+		assay__part_line_read(statement, &lines[found++]);
 	if (code != SQLITE_DONE && code != SQLITE_ROW)
 		rc = assay__database_fail(reader->db, code, "record.db", error);
 	sqlite3_finalize(statement);
@@ -144,6 +172,50 @@ int assay__query_part(struct assay__reader *reader, uint64_t sequence, struct as
 					  struct assay_error *error)
 {
 	return assay__part_reader_get(&reader->parts, sequence, part, NULL, error);
+}
+
+static bool read_blob(sqlite3_stmt *statement, int column, void *to, int size)
+{
+	if (sqlite3_column_bytes(statement, column) != size)
+		return false;
+	memcpy(to, sqlite3_column_blob(statement, column), (size_t)size);
+	return true;
+}
+
+int assay__query_seal(struct assay__reader *reader, uint64_t sequence, struct assay__part_seal *seal,
+					  struct assay_error *error)
+{
+	struct assay__part_seal found = {0};
+	sqlite3_stmt *statement = NULL;
+	int code,
+		rc = assay__database_prepare(reader->db,
+									 "SELECT p.link, p.prev_hash, p.hash, s.link, s.wall_us, s.public_key, s.signature"
+									 " FROM parts p LEFT JOIN signatures s ON s.link ="
+									 " (SELECT min(link) FROM signatures WHERE link >= p.link) WHERE p.sequence = ?",
+									 &statement, error);
+	if (rc)
+		return rc;
+	sqlite3_bind_int64(statement, 1, (int64_t)sequence);
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW) {
+		found.link = (uint64_t)sqlite3_column_int64(statement, 0);
+		found.signed_link = (uint64_t)sqlite3_column_int64(statement, 3);
+		found.signed_us = sqlite3_column_int64(statement, 4);
+		if (!assay__column_hash(statement, 1, found.before) || !assay__column_hash(statement, 2, found.hash) ||
+			(found.signed_link && (!read_blob(statement, 5, found.public_key, (int)sizeof(found.public_key)) ||
+								   !read_blob(statement, 6, found.signature, (int)sizeof(found.signature)))))
+			rc = assay__fail(error, ASSAY_E_FORMAT, -1, "part %llu: a hash or signature is of the wrong length",
+							 (unsigned long long)sequence);
+	} else if (code == SQLITE_DONE) {
+		rc = assay__fail(error, ASSAY_E_ARGUMENT, -1, "there is no part %llu in the record",
+						 (unsigned long long)sequence);
+	} else {
+		rc = assay__database_fail(reader->db, code, "record.db", error);
+	}
+	sqlite3_finalize(statement);
+	if (rc == 0)
+		*seal = found;
+	return rc;
 }
 
 int assay__query_each(struct assay__reader *reader, const struct assay__part_filter *filter,
@@ -180,7 +252,7 @@ int assay__query_counts(struct assay__reader *reader, int64_t from_us, int64_t s
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1, "intervals must be longer than nothing and end some day");
 	int rc = assay__database_prepare(reader->db,
 									 "SELECT (wall_us - ?1) / ?3, verdict, count(*), max(latency_us) FROM parts"
-									 " WHERE wall_us >= ?1 AND wall_us < ?2 GROUP BY 1, 2",
+									 " WHERE wall_us >= ?1 AND wall_us < ?2 AND NOT challenge GROUP BY 1, 2",
 									 &statement, error);
 	if (rc)
 		return rc;
@@ -205,20 +277,22 @@ int assay__query_counts(struct assay__reader *reader, int64_t from_us, int64_t s
 	return rc;
 }
 
-int assay__query_events(struct assay__reader *reader, uint64_t *cursor, struct assay__stored_event *events, int most,
-						int *count, struct assay_error *error)
+int assay__query_events(struct assay__reader *reader, const char *kind, uint64_t *cursor,
+						struct assay__stored_event *events, int most, int *count, struct assay_error *error)
 {
 	char columns[ASSAY__SQL_CHARS], sql[ASSAY__SQL_CHARS + 128];
 	sqlite3_stmt *statement = NULL;
 	int found = 0, code;
 	const char *bad = NULL;
-	assay__columns_list(&assay__table_events, "", columns);
-	snprintf(sql, sizeof(sql), "SELECT %s FROM events WHERE link < ? ORDER BY link DESC LIMIT ?", columns);
+	assay__columns_list(&assay__table_events, "", ASSAY__STORED_FORM, columns);
+	snprintf(sql, sizeof(sql), "SELECT %s FROM events WHERE link < ?1%s ORDER BY link DESC LIMIT ?2", columns,
+			 kind ? " AND kind = ?3" : "");
 	int rc = assay__database_prepare(reader->db, sql, &statement, error);
 	if (rc)
 		return rc;
 	sqlite3_bind_int64(statement, 1, *cursor ? (int64_t)*cursor : INT64_MAX);
 	sqlite3_bind_int(statement, 2, most);
+	sqlite3_bind_text(statement, 3, kind, -1, SQLITE_STATIC);
 	while ((code = sqlite3_step(statement)) == SQLITE_ROW && found < most && !bad)
 		bad = assay__columns_read(&assay__table_events, statement, 0, &events[found++]);
 	if (bad)

@@ -18,6 +18,7 @@ struct assay__part_filter {
 	int64_t from_us, to_us; /**< wall time, to_us exclusive */
 	unsigned verdicts;		/**< bit 1 << ASSAY_PASS, ... */
 	const char *code;		/**< exactly */
+	const char *code_begin; /**< what the code begins with */
 	const char *recipe;		/**< by name, exactly */
 	uint32_t score_least_q8, score_most_q8;
 	bool challenge; /**< only challenge parts */
@@ -48,6 +49,19 @@ int assay__query_page(struct assay__reader *reader, const struct assay__part_fil
 int assay__query_part(struct assay__reader *reader, uint64_t sequence, struct assay__stored_part *part,
 					  struct assay_error *error);
 
+/** How a part is held in the chain. */
+struct assay__part_seal {
+	uint64_t link;
+	uint8_t before[ASSAY_HASH_BYTES], hash[ASSAY_HASH_BYTES]; /**< of the link before and of this one */
+	uint64_t signed_link;									  /**< first signed link from this one on, 0: none yet */
+	int64_t signed_us;
+	uint8_t public_key[32], signature[64];
+};
+
+/** Errors: ARGUMENT if there is none, FORMAT, IO, NOMEM. */
+int assay__query_seal(struct assay__reader *reader, uint64_t sequence, struct assay__part_seal *seal,
+					  struct assay_error *error);
+
 /** Calls `each` with every part of the filter, by number, until it returns non-zero, which is then returned. */
 int assay__query_each(struct assay__reader *reader, const struct assay__part_filter *filter,
 					  int (*each)(void *ctx, const struct assay__stored_part *part, struct assay_error *error),
@@ -62,9 +76,9 @@ struct assay__part_counts {
 int assay__query_counts(struct assay__reader *reader, int64_t from_us, int64_t step_us,
 						struct assay__part_counts *counts, int count, struct assay_error *error);
 
-/** Up to `most` events, newest first, with links below *cursor (0: all). As assay__query_page. */
-int assay__query_events(struct assay__reader *reader, uint64_t *cursor, struct assay__stored_event *events, int most,
-						int *count, struct assay_error *error);
+/** Up to `most` events, newest first, with links below *cursor (0: all), of one kind (nullable: all). As assay__query_page. */
+int assay__query_events(struct assay__reader *reader, const char *kind, uint64_t *cursor,
+						struct assay__stored_event *events, int most, int *count, struct assay_error *error);
 
 /** "17", "10-20", "10-", "-20" or "all" into first and last. Errors: ARGUMENT; anything else is taken as a part code by the verbs. */
 int assay__query_range(const char *text, struct assay__part_filter *filter, struct assay_error *error);

@@ -188,6 +188,20 @@ static bool is_judged(const struct assay_result *result)
 	return result->map_q8 != NULL || (result->verdict == ASSAY_FAULT && result->fault.code != ASSAY_OK);
 }
 
+static void copy_region(const struct assay_region *from, struct assay__stored_region *to)
+{
+	*to = (struct assay__stored_region){.box = from->box,
+										.area_px = from->area_px,
+										.length_px = from->length_px,
+										.peak_x_px = from->peak_x_px,
+										.peak_y_px = from->peak_y_px,
+										.peak_q8 = from->peak_q8,
+										.mean_q8 = from->mean_q8,
+										.counts = from->counts};
+	if (from->zone)
+		copy_text(to->zone, sizeof(to->zone), from->zone, sizeof(to->zone));
+}
+
 static void copy_result(const struct assay_result *result, struct assay__stored_view *to)
 {
 	to->verdict = result->verdict;
@@ -196,7 +210,10 @@ static void copy_result(const struct assay_result *result, struct assay__stored_
 	to->p_value = result->p_value >= 0 && result->p_value <= 1 ? result->p_value : 0;
 	to->region_count = result->region_count < ASSAY_MAX_REGIONS ? result->region_count : ASSAY_MAX_REGIONS;
 	to->regions_total = result->regions_total;
-	memcpy(to->regions, result->regions, sizeof(to->regions[0]) * (size_t)to->region_count);
+	to->regions_counted = result->regions_counted;
+	to->mm_per_px = result->mm_per_px;
+	for (int i = 0; i < to->region_count; i++)
+		copy_region(&result->regions[i], &to->regions[i]);
 	if (result->map_q8) {
 		to->grid_width = result->grid_width;
 		to->grid_height = result->grid_height;
@@ -250,6 +267,9 @@ static void copy_part(const struct assay__record *record, const struct assay__pa
 	COPY_TEXT(to->station, record->station);
 	COPY_TEXT(to->code, from->code);
 	to->code_generated = from->code_generated;
+	to->form = ASSAY__STORED_FORM;
+	to->code_state = from->code_state;
+	to->code_symbology = from->code_symbology;
 	COPY_TEXT(to->operator_name, from->operator_name);
 	COPY_TEXT(to->recipe_name, from->recipe_name);
 	to->trigger_us = from->trigger_us;

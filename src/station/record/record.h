@@ -56,8 +56,9 @@ struct assay__record_hooks {
 /** Since the station's first day: as durably recorded. triggers = pass + fail + fault + lost. */
 struct assay__record_totals {
 	uint64_t triggers, pass, fail, fault;
-	uint64_t missed; /**< of fault: not_ready */
-	uint64_t lost;	 /**< in gaps: triggered, not recorded */
+	uint64_t missed;	/**< of fault: not_ready */
+	uint64_t lost;		/**< in gaps: triggered, not recorded */
+	uint64_t challenge; /**< recorded challenge parts: in none of the above */
 };
 
 struct assay__record_health {

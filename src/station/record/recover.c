@@ -25,9 +25,11 @@ static int read_counters(struct assay__record *record, struct stored_counters *s
 		const char *name;
 		uint64_t *to;
 	} rows[] = {
-		{"triggers", &chain->totals.triggers}, {"pass", &chain->totals.pass},	  {"fail", &chain->totals.fail},
-		{"fault", &chain->totals.fault},	   {"missed", &chain->totals.missed}, {"lost", &chain->totals.lost},
-		{"image_bytes", &chain->image_bytes},  {"accounted", &chain->accounted},  {"next", &stored->next},
+		{"triggers", &chain->totals.triggers},	 {"pass", &chain->totals.pass},
+		{"fail", &chain->totals.fail},			 {"fault", &chain->totals.fault},
+		{"missed", &chain->totals.missed},		 {"lost", &chain->totals.lost},
+		{"challenge", &chain->totals.challenge}, {"image_bytes", &chain->image_bytes},
+		{"accounted", &chain->accounted},		 {"next", &stored->next},
 	};
 	sqlite3_stmt *statement = NULL;
 	int rc = assay__database_prepare(record->db, "SELECT name, value FROM counters", &statement, error);
@@ -106,7 +108,7 @@ int assay__recover_gaps(struct assay__record *record, struct assay__chain *chain
 {
 	uint64_t expect = chain->accounted + 1;
 	sqlite3_stmt *statement = NULL;
-	if (chain->totals.triggers + 1 == next)
+	if (chain->totals.triggers + chain->totals.challenge + 1 == next)
 		return SQLITE_OK;
 	if (next > LOOK_BACK && expect < next - LOOK_BACK)
 		expect = next - LOOK_BACK;

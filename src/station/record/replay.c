@@ -118,21 +118,29 @@ static int load_picture(struct assay__replay *replay, uint64_t sequence, int ind
 	return assay__fail(error, ASSAY_E_MISMATCH, -1, "%s is not the picture recorded", name);
 }
 
-static bool same_regions(const struct assay__stored_view *view, const struct assay_result *result)
+static bool same_regions(const struct assay__stored_view *view, int form, const struct assay_result *result)
 {
 	if (view->region_count != result->region_count || view->regions_total != result->regions_total)
 		return false;
+	if (form >= 2 && (view->regions_counted != result->regions_counted || view->mm_per_px != result->mm_per_px))
+		return false;
 	for (int i = 0; i < view->region_count; i++) {
-		const struct assay_region *a = &view->regions[i], *b = &result->regions[i];
+		const struct assay__stored_region *a = &view->regions[i];
+		const struct assay_region *b = &result->regions[i];
 		if (memcmp(&a->box, &b->box, sizeof(a->box)) != 0 || a->area_px != b->area_px || a->peak_x_px != b->peak_x_px ||
 			a->peak_y_px != b->peak_y_px || a->peak_q8 != b->peak_q8 || a->mean_q8 != b->mean_q8)
+			return false;
+		/* Zones were not recorded by parts of before. */
+		if (form >= 2 && (a->length_px != b->length_px || a->counts != b->counts ||
+						  strncmp(a->zone, b->zone ? b->zone : "", sizeof(a->zone) - 1) != 0))
 			return false;
 	}
 	return true;
 }
 
 /* What differs first, in words; empty if nothing does. */
-static void compare(const struct assay__stored_view *view, const struct assay_result *result, char *text, size_t size)
+static void compare(const struct assay__stored_view *view, int form, const struct assay_result *result, char *text,
+					size_t size)
 {
 	uint8_t map_hash[ASSAY_HASH_BYTES] = {0};
 	if (result->map_q8)
@@ -149,25 +157,26 @@ static void compare(const struct assay__stored_view *view, const struct assay_re
 		snprintf(text, size, "threshold %.4f, recorded %.4f", result->threshold_q8 / 256.0, view->threshold_q8 / 256.0);
 	else if (memcmp(&view->p_value, &result->p_value, sizeof(view->p_value)) != 0)
 		snprintf(text, size, "p-value %.17g, recorded %.17g", result->p_value, view->p_value);
-	else if (!same_regions(view, result))
+	else if (!same_regions(view, form, result))
 		snprintf(text, size, "the regions differ");
 	else if (memcmp(map_hash, view->map_hash, sizeof(map_hash)) != 0)
 		snprintf(text, size, "the score map differs");
 }
 
-static int replay_view(struct assay__replay *replay, uint64_t sequence, int index,
-					   const struct assay__stored_view *view, char *text, size_t size, struct assay_error *error)
+static int replay_view(struct assay__replay *replay, const struct assay__stored_part *part, int index, char *text,
+					   size_t size, struct assay_error *error)
 {
+	const struct assay__stored_view *view = &part->views[index];
 	struct open_recipe *open = NULL;
 	struct assay_image image;
 	struct assay_error why;
 	int rc = find_recipe(replay, view->recipe_hash, &open, &why);
 	if (rc == 0)
-		rc = load_picture(replay, sequence, index, view, &image, &why);
+		rc = load_picture(replay, part->sequence, index, view, &image, &why);
 	if (rc == 0) {
 		rc = assay_inspect(open->worker, &image, &replay->result, &why);
 		if (rc == 0)
-			compare(view, &replay->result, text, size);
+			compare(view, part->form, &replay->result, text, size);
 		assay_image_free(&image, replay->env.allocator);
 	}
 	if (rc == ASSAY_E_NOMEM)
@@ -202,7 +211,7 @@ int assay__replay_part(struct assay__replay *replay, const struct assay__stored_
 				snprintf(done.text, sizeof(done.text), "view %d: %s", i, skipped);
 			continue;
 		}
-		int rc = replay_view(replay, part->sequence, i, &part->views[i], text, sizeof(text), error);
+		int rc = replay_view(replay, part, i, text, sizeof(text), error);
 		if (rc)
 			return rc;
 		done.views++;

@@ -26,7 +26,7 @@ static int prepare_insert(sqlite3 *db, const struct assay__table *table, const c
 						  const char *after, int after_count, sqlite3_stmt **out, struct assay_error *error)
 {
 	char columns[ASSAY__SQL_CHARS], sql[2 * ASSAY__SQL_CHARS];
-	assay__columns_list(table, "", columns);
+	assay__columns_list(table, "", ASSAY__STORED_FORM, columns);
 	int used = snprintf(sql, sizeof(sql), "INSERT INTO %s(%s%s%s) VALUES(?", table->name, before, columns, after);
 	for (int i = 1; i < before_count + table->count + after_count; i++)
 		used += snprintf(sql + used, sizeof(sql) - (size_t)used, ", ?");
@@ -145,6 +145,10 @@ int assay__rows_part(struct assay__record *record, struct assay__chain *chain, s
 	chain->link++;
 	memcpy(chain->hash, entry->hash, ASSAY_HASH_BYTES);
 	chain->unsigned_parts++;
+	if (part->challenge) {
+		chain->totals.challenge++;
+		return SQLITE_OK;
+	}
 	chain->totals.triggers++;
 	chain->totals.pass += part->verdict == ASSAY_PASS;
 	chain->totals.fail += part->verdict == ASSAY_FAIL;
@@ -232,6 +236,7 @@ int assay__rows_counters(struct assay__record *record, const struct assay__chain
 		{"fault", chain->totals.fault},
 		{"missed", chain->totals.missed},
 		{"lost", chain->totals.lost},
+		{"challenge", chain->totals.challenge},
 		{"image_bytes", chain->image_bytes},
 		{"accounted", chain->accounted},
 		{"next", next},

@@ -8,6 +8,9 @@
 #define ASSAY__EVENT_KIND_CHARS 32
 #define ASSAY__EVENT_TEXT_CHARS 256
 #define ASSAY__REASON_CHARS 192
+#define ASSAY__REGION_NAME_CHARS 64
+/** How canonical bytes are laid out (fields.h): 1 until zones, lengths and codes were recorded, 2 since. */
+#define ASSAY__STORED_FORM 2
 
 /** What was decided about a picture when its part was recorded. Part of the chain; the numbers are stable. */
 enum assay__keep {
@@ -31,6 +34,17 @@ enum assay__image_state {
 };
 const char *assay__image_state_name(enum assay__image_state state);
 
+/** A region as struct assay_region has it; its names are copies. Form 1 has neither length, zone, kind nor `counts`. */
+struct assay__stored_region {
+	struct assay_rect_px box;
+	int area_px, length_px;
+	int peak_x_px, peak_y_px;
+	uint32_t peak_q8, mean_q8;
+	char zone[ASSAY__REGION_NAME_CHARS]; /**< empty: the recipe has none */
+	char kind[ASSAY__REGION_NAME_CHARS]; /**< of the defect, as learned from labels; empty: not told */
+	bool counts;
+};
+
 struct assay__stored_view {
 	char camera[ASSAY__NAME_CHARS];
 	uint64_t camera_frame_id;
@@ -44,7 +58,9 @@ struct assay__stored_view {
 	uint32_t score_q8, threshold_q8;
 	double p_value;
 	int region_count, regions_total;
-	struct assay_region regions[ASSAY_MAX_REGIONS];
+	int regions_counted; /**< those that exceed what their zone tolerates */
+	double mm_per_px;	 /**< 0: not known */
+	struct assay__stored_region regions[ASSAY_MAX_REGIONS];
 	int grid_width, grid_height;
 	uint8_t map_hash[ASSAY_HASH_BYTES]; /**< BLAKE2b-256 of the score map, u32 little endian; zero: no map */
 	uint8_t recipe_hash[ASSAY_HASH_BYTES];
@@ -60,6 +76,9 @@ struct assay__stored_part {
 	char station[ASSAY__NAME_CHARS];
 	char code[ASSAY__PART_CODE_CHARS];
 	bool code_generated;
+	int form; /**< 1..ASSAY__STORED_FORM; assay__record_put writes the newest */
+	enum assay__code_state code_state;
+	enum assay__symbology code_symbology;
 	char operator_name[ASSAY__NAME_CHARS];
 	char recipe_name[ASSAY__NAME_CHARS];
 	int64_t trigger_us, picture_us, verdict_us, wall_us, deadline_us;

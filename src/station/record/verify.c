@@ -130,9 +130,10 @@ static void count_part(struct assay__audit *audit, const struct assay__stored_pa
 {
 	struct assay__verify_report *report = &audit->report;
 	report->parts++;
-	report->pass += part->verdict == ASSAY_PASS;
-	report->fail += part->verdict == ASSAY_FAIL;
-	report->fault += part->verdict == ASSAY_FAULT;
+	report->challenge += part->challenge;
+	report->pass += !part->challenge && part->verdict == ASSAY_PASS;
+	report->fail += !part->challenge && part->verdict == ASSAY_FAIL;
+	report->fault += !part->challenge && part->verdict == ASSAY_FAULT;
 	if ((part->fault != ASSAY__FAULT_NONE) && part->verdict != ASSAY_FAULT)
 		assay__audit_say(audit, "record", part->link, part->sequence, -1, "part %" PRIu64 ": %s, but verdict %s",
 						 part->sequence, assay__fault_name(part->fault), assay_verdict_name(part->verdict));
@@ -333,11 +334,12 @@ static void check_counters(struct assay__audit *audit)
 		const char *name;
 		uint64_t counted;
 	} rows[] = {
-		{"triggers", report->parts + report->lost},
+		{"triggers", report->parts - report->challenge + report->lost},
 		{"pass", report->pass},
 		{"fail", report->fail},
 		{"fault", report->fault},
 		{"lost", report->lost},
+		{"challenge", report->challenge},
 		{"image_bytes", audit->image_bytes},
 	};
 	unsigned seen = 0;
@@ -355,7 +357,8 @@ static void check_counters(struct assay__audit *audit)
 		}
 	}
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (!(seen & 1u << i) && report->links)
+		/* records of before did not count what they did not have */
+		if (!(seen & 1u << i) && report->links && (rows[i].counted || strcmp(rows[i].name, "challenge") != 0))
 			assay__audit_say(audit, "count", 0, 0, -1, "the counter %s is missing", rows[i].name);
 }
 
@@ -363,7 +366,7 @@ static int prepare(struct assay__audit *audit, struct assay_error *error)
 {
 	char columns[ASSAY__SQL_CHARS], sql[ASSAY__SQL_CHARS + 128];
 	int rc = assay__part_reader_open(audit->db, &audit->reader, error);
-	assay__columns_list(&assay__table_events, "", columns);
+	assay__columns_list(&assay__table_events, "", ASSAY__STORED_FORM, columns);
 	snprintf(sql, sizeof(sql), "SELECT %s, prev_hash, hash FROM events ORDER BY link", columns);
 	if (rc == 0)
 		rc = assay__database_prepare(audit->db, sql, &audit->events, error);

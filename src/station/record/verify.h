@@ -29,6 +29,7 @@ struct assay__verify_report {
 	uint64_t signed_link; /**< the last link under a good signature; what came later is only chained */
 	uint64_t triggers;	  /**< the highest number accounted for */
 	uint64_t pass, fail, fault, lost;
+	uint64_t challenge; /**< parts that are in none of the three */
 	uint64_t images_kept, images_read, images_pruned, images_lost, images_pending;
 	uint64_t recipes;
 	uint64_t findings;

@@ -4,7 +4,9 @@
 #define ASSAY_SRC_STATION_PACER_H
 
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -88,6 +90,17 @@ static inline void assay__pacer_health(struct assay__pacer *pacer, struct assay_
 	pthread_mutex_lock(&pacer->mutex);
 	*out = pacer->health;
 	pthread_mutex_unlock(&pacer->mutex);
+}
+
+/** A line of health, cut where it is too long. */
+ASSAY_PRINTF(3, 4)
+static inline void assay__source_say(char *out, size_t size, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(out, size, format, args);
+	va_end(args);
 }
 
 #endif

@@ -23,7 +23,7 @@ struct assay__source_health {
 	enum assay__source_state state;
 	uint64_t pictures, broken, missed; /**< given, given as damaged, asked for in vain or lost on the way */
 	int64_t last_us;				   /**< monotonic time of the last picture, 0: none yet */
-	char text[96];					   /**< one line for people */
+	char text[160];					   /**< one line for people */
 };
 
 /** What the station knows when a camera opens. */
@@ -43,6 +43,14 @@ struct assay__picture {
 	int64_t taken_us;	 /**< monotonic: exposure or arrival, as near to the part's moment as the camera tells */
 	uint64_t trigger_id; /**< of a hardware trigger that has one, else 0 */
 	char code[ASSAY__PART_CODE_CHARS]; /**< identity that came with the picture, such as a file name; empty: none */
+	bool named; /**< the code is but a file's name: one that is read from the picture goes before it */
+};
+
+/** A camera that answers, as `assay cameras` shows it; texts live as long as the call, any may be NULL. */
+struct assay__source_found {
+	const char *id; /**< for the configuration */
+	const char *vendor, *model, *serial, *address;
+	const char *protocol; /**< "GigEVision", "USB3Vision", "V4L2" */
 };
 
 struct assay__source;
@@ -71,6 +79,9 @@ struct assay__source_ops {
 	/** Thread safe, cheap. */
 	void (*health)(struct assay__source *source, struct assay__source_health *out);
 	void (*close)(struct assay__source *source);
+	/** Looks for cameras, for a second or so, and calls `found` for each. Nullable. Errors: IO. */
+	int (*list)(void (*found)(void *ctx, const struct assay__source_found *found), void *ctx,
+				struct assay_error *error);
 };
 
 /** NULL-ended table of all cameras built in. */

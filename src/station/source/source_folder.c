@@ -307,6 +307,7 @@ static int folder_wait(struct assay__source *source, int timeout_ms, struct assa
 	picture->camera_frame_id = ++source->next;
 	picture->trigger_id = 0;
 	snprintf(picture->code, sizeof(picture->code), "%s", strlen(name) < sizeof(picture->code) ? name : "");
+	picture->named = true;
 	rc = load(source, name, picture, error);
 	assay__pacer_count(&source->pacer, rc != 0);
 	/* Codes of their own meaning to the pipeline; a file never returns them. */

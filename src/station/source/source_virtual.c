@@ -4,12 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "station/identity/print.h"
 #include "station/source/pacer.h"
 #include "station/source/virtual_line.h"
 
 struct settings {
 	int seed, first, width_px, height_px, channels, prerender, delay_ms, silent_after;
 	double rate_hz, defects;
+	bool print_code;
+	int upset_from, upset_over;
+	double dim, blur_px, shift_x_px, shift_y_px, rough, lean;
+	bool tell;
 };
 
 static const struct assay__option options[] = {
@@ -34,6 +39,11 @@ static const struct assay__option options[] = {
 	 .max = 1,
 	 .help = "share of defective parts",
 	 .offset = offsetof(struct settings, defects)},
+	{.name = "tell",
+	 .type = ASSAY__OPTION_FLAG,
+	 .fallback = "no",
+	 .help = "name every part by what it really is, as in crack-000226: for rehearsals and tests",
+	 .offset = offsetof(struct settings, tell)},
 	{.name = "rate_hz",
 	 .type = ASSAY__OPTION_DOUBLE,
 	 .fallback = "2",
@@ -73,6 +83,12 @@ static const struct assay__option options[] = {
 	 .help = "make so many pictures at start and show them again and again, for rates beyond what can be rendered; 0: "
 			 "every picture is new",
 	 .offset = offsetof(struct settings, prerender)},
+	{.name = "print_code",
+	 .type = ASSAY__OPTION_FLAG,
+	 .fallback = "no",
+	 .help =
+		 "print a DataMatrix VL<seed>-<number of the part> into the lower left corner; teach from such pictures then",
+	 .offset = offsetof(struct settings, print_code)},
 	{.name = "delay_ms",
 	 .type = ASSAY__OPTION_INT,
 	 .fallback = "0",
@@ -88,6 +104,65 @@ static const struct assay__option options[] = {
 	 .max = INT_MAX,
 	 .help = "give no more pictures after so many, as a camera whose cable was pulled; 0: never",
 	 .offset = offsetof(struct settings, silent_after)},
+	{.name = "upset_from",
+	 .type = ASSAY__OPTION_INT,
+	 .fallback = "0",
+	 .min = 0,
+	 .max = INT_MAX,
+	 .help = "what goes wrong below goes wrong from this part of the line on",
+	 .offset = offsetof(struct settings, upset_from)},
+	{.name = "upset_over",
+	 .type = ASSAY__OPTION_INT,
+	 .fallback = "0",
+	 .min = 0,
+	 .max = INT_MAX,
+	 .help = "and grows evenly over so many parts; 0: at once",
+	 .offset = offsetof(struct settings, upset_over)},
+	{.name = "dim",
+	 .type = ASSAY__OPTION_PERCENT,
+	 .fallback = "0%",
+	 .min = -1,
+	 .max = 0.99,
+	 .help = "light lost: a lamp that ages",
+	 .offset = offsetof(struct settings, dim)},
+	{.name = "lean",
+	 .type = ASSAY__OPTION_DOUBLE,
+	 .fallback = "0",
+	 .min = -1,
+	 .max = 1,
+	 .help = "light from one side: 0.1 takes a tenth from the left border and gives it to the right",
+	 .offset = offsetof(struct settings, lean)},
+	{.name = "blur",
+	 .type = ASSAY__OPTION_DOUBLE,
+	 .fallback = "0",
+	 .min = 0,
+	 .max = 16,
+	 .unit = "px",
+	 .help = "focus lost: surplus blur, standard deviation",
+	 .offset = offsetof(struct settings, blur_px)},
+	{.name = "shift_x",
+	 .type = ASSAY__OPTION_DOUBLE,
+	 .fallback = "0",
+	 .min = -1000,
+	 .max = 1000,
+	 .unit = "px",
+	 .help = "parts lie further right: a camera that moved",
+	 .offset = offsetof(struct settings, shift_x_px)},
+	{.name = "shift_y",
+	 .type = ASSAY__OPTION_DOUBLE,
+	 .fallback = "0",
+	 .min = -1000,
+	 .max = 1000,
+	 .unit = "px",
+	 .help = "parts lie lower",
+	 .offset = offsetof(struct settings, shift_y_px)},
+	{.name = "rough",
+	 .type = ASSAY__OPTION_DOUBLE,
+	 .fallback = "0",
+	 .min = 0,
+	 .max = 4,
+	 .help = "roughness added to the cast skin, 1: twice as rough: a process that changed",
+	 .offset = offsetof(struct settings, rough)},
 };
 
 struct assay__source {
@@ -101,7 +176,8 @@ struct assay__source {
 	uint8_t *shelf; /* `prerender` pictures */
 };
 
-static int render(const struct assay__source *source, uint64_t index, uint8_t *pixels, struct assay_error *error)
+static int render(const struct assay__source *source, uint64_t index, uint8_t *pixels,
+				  struct assay__virtual_truth *truth, struct assay_error *error)
 {
 	struct assay_image image = {.width_px = source->width_px,
 								.height_px = source->height_px,
@@ -110,7 +186,13 @@ static int render(const struct assay__source *source, uint64_t index, uint8_t *p
 								.stride_bytes = (size_t)source->width_px * (size_t)source->channels,
 								.pixels = pixels};
 
-	return assay__virtual_render(source->line, index, NULL, &image, NULL, NULL, error);
+	char code[48];
+	int rc = assay__virtual_render(source->line, index, NULL, &image, NULL, truth, error);
+
+	if (rc || !source->settings->print_code)
+		return rc;
+	snprintf(code, sizeof(code), "VL%d-%llu", source->settings->seed, (unsigned long long)index);
+	return assay__code_print(&image, code, error);
 }
 
 static void virtual_close(struct assay__source *source)
@@ -131,7 +213,7 @@ static int fill_shelf(struct assay__source *source, struct assay_error *error)
 	if (!source->shelf)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "out of memory for %d pictures", count);
 	for (int i = 0; i < count && !rc; i++)
-		rc = render(source, source->next + (uint64_t)i, source->shelf + (size_t)i * source->picture_bytes, error);
+		rc = render(source, source->next + (uint64_t)i, source->shelf + (size_t)i * source->picture_bytes, NULL, error);
 	return rc;
 }
 
@@ -158,7 +240,15 @@ static int virtual_open(const char *name, const void *settings, const struct ass
 										  .width_px = source->width_px,
 										  .height_px = source->height_px,
 										  .channels = source->channels,
-										  .defect_rate = set->defects};
+										  .defect_rate = set->defects,
+										  .upset = {.from = (uint64_t)set->upset_from,
+													.over = (uint64_t)set->upset_over,
+													.dim = set->dim,
+													.lean = set->lean,
+													.blur_px = set->blur_px,
+													.shift_x_px = set->shift_x_px,
+													.shift_y_px = set->shift_y_px,
+													.rough = set->rough}};
 	rc = assay__virtual_open(&line, NULL, &source->line, error);
 	if (!rc)
 		rc = fill_shelf(source, error);
@@ -210,6 +300,7 @@ static int virtual_wait(struct assay__source *source, int timeout_ms, struct ass
 	int64_t ready_us = start_us + (int64_t)source->settings->delay_ms * 1000;
 	const struct settings *set = source->settings;
 	uint64_t index = source->next;
+	struct assay__virtual_truth truth;
 	int rc = 0;
 
 	if (is_silent(source)) {
@@ -229,7 +320,7 @@ static int virtual_wait(struct assay__source *source, int timeout_ms, struct ass
 				   (size_t)((index - (uint64_t)set->first) % (uint64_t)set->prerender) * source->picture_bytes,
 			   source->picture_bytes);
 	else
-		rc = render(source, index, picture->pixels, error);
+		rc = render(source, index, picture->pixels, &truth, error);
 	source->next++;
 	picture->image = (struct assay_image){.width_px = source->width_px,
 										  .height_px = source->height_px,
@@ -241,6 +332,9 @@ static int virtual_wait(struct assay__source *source, int timeout_ms, struct ass
 	picture->taken_us = assay__clock_us();
 	picture->trigger_id = 0;
 	picture->code[0] = '\0';
+	if (set->tell && !set->prerender && !rc)
+		snprintf(picture->code, sizeof(picture->code), "%s-%06llu", assay__virtual_kind_name(truth.kind),
+				 (unsigned long long)index);
 	assay__pacer_count(&source->pacer, rc != 0);
 	return rc;
 }

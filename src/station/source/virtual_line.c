@@ -135,6 +135,14 @@ static void compose(const struct assay__virtual_line *line, const struct assay__
 	truth->size_px = truth->where.width > truth->where.height ? truth->where.width : truth->where.height;
 }
 
+/* the lens, and what it lacks in focus */
+static void defocus(const struct assay__virtual_scene *s, float *picture, int width, int height, float *row_px)
+{
+	assay__virtual_blur(picture, width, height, s->blur, row_px);
+	for (int i = 0; i < s->blur_more; i++)
+		assay__virtual_blur(picture, width, height, 0.25f, row_px);
+}
+
 /* lays the defect over the exposed and blurred picture; *truth is complete afterwards */
 static int add_defect(const struct assay__virtual_line *line, const struct assay__virtual_scene *s,
 					  const struct assay__virtual_defect *defect, float *picture, struct assay_image *mask,
@@ -149,7 +157,7 @@ static int add_defect(const struct assay__virtual_line *line, const struct assay
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory to render a defect of %zu x %zu pixels", width, height);
 	marked = (uint8_t *)(changed + count + width);
 	assay__virtual_expose(line, s, defect, w, changed);
-	assay__virtual_blur(changed, (int)width, (int)height, s->blur, changed + count);
+	defocus(s, changed, (int)width, (int)height, changed + count);
 	compose(line, defect, w, changed, marked, marked + count, picture, truth);
 	if (mask)
 		for (size_t j = 0; j < height; j++)
@@ -209,7 +217,7 @@ int assay__virtual_render(const struct assay__virtual_line *line, uint64_t index
 	if (!picture)
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory to render a picture of %d x %d pixels", width, height);
 	assay__virtual_expose(line, &s, NULL, (struct assay__virtual_window){0, 0, width, height}, picture);
-	assay__virtual_blur(picture, width, height, s.blur, picture + (size_t)height * (size_t)width);
+	defocus(&s, picture, width, height, picture + (size_t)height * (size_t)width);
 	if (mask)
 		for (int j = 0; j < height; j++)
 			memset(mask->pixels + (size_t)j * mask->stride_bytes, 0, (size_t)width);
@@ -248,6 +256,13 @@ static int check_options(struct assay__virtual_options *o, struct assay_error *e
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1, "a virtual line has 1 or 3 channels, not %d", o->channels);
 	if (!(o->defect_rate >= 0 && o->defect_rate <= 1))
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1, "the defect rate is 0..1, not %g", o->defect_rate);
+	const struct assay__virtual_upset *u = &o->upset;
+	if (!(u->dim < 1 && u->dim >= -4 && u->lean >= -1 && u->lean <= 1 && u->blur_px >= 0 && u->blur_px <= 16 &&
+		  u->rough >= 0 && u->rough <= 4 && u->shift_x_px > -4096 && u->shift_x_px < 4096 && u->shift_y_px > -4096 &&
+		  u->shift_y_px < 4096))
+		return assay__fail(
+			error, ASSAY_E_ARGUMENT, -1,
+			"upset of a virtual line: dim is -4..1, lean -1..1, blur 0..16, rough 0..4, shifts below 4096");
 	if (!(o->severity_low >= 0 && o->severity_low <= o->severity_high && o->severity_high <= 1))
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1,
 						   "severities %g..%g were asked for; 0 <= low <= high <= 1 is needed", o->severity_low,

@@ -29,6 +29,17 @@ enum assay__virtual_kind {
 	ASSAY__VIRTUAL_ANY = -1, /**< in a wish: as the line decides */
 };
 
+/** What goes wrong at the line, from one part on; zero fields: nothing. */
+struct assay__virtual_upset {
+	uint64_t from; /**< first part concerned */
+	uint64_t over; /**< parts until the full amount, growing evenly; 0: at once */
+	double dim;	   /**< share of the light lost, below 1; negative: more light */
+	double lean; /**< of the light from left to right: -1..1, 0.1: a tenth less at the left border, more at the right */
+	double blur_px;				   /**< 0..16, standard deviation of the surplus blur */
+	double shift_x_px, shift_y_px; /**< the part lies further right and lower */
+	double rough;				   /**< 0..4: surplus of the cast skin's roughness: another process */
+};
+
 /** Zero fields take the defaults stated. */
 struct assay__virtual_options {
 	uint64_t seed;
@@ -37,6 +48,7 @@ struct assay__virtual_options {
 	double defect_rate;		 /**< share of defective parts when the line decides, 0..1, default 0: none */
 	double severity_low;	 /**< severities are drawn from low..high, more easy ones than hard ones: */
 	double severity_high;	 /**< low + (high - low) sqrt(even); 0 <= low <= high <= 1; both 0: 0..1 */
+	struct assay__virtual_upset upset;
 };
 
 /** What to render in place of what the line would decide. */

@@ -9,6 +9,23 @@ _Static_assert(sizeof(struct assay__virtual_cell) == 8 * sizeof(float), "cells a
 
 enum { GRID_PX = 16, GRID_MAX = ASSAY__VIRTUAL_MAX_SIDE_PX / GRID_PX + 3 };
 
+/* Three taps of a quarter, a half and a quarter have a variance of half a pixel squared each pass. */
+static void upset(const struct assay__virtual_line *line, uint64_t index, struct assay__virtual_scene *s)
+{
+	const struct assay__virtual_upset *u = &line->options.upset;
+	double share;
+
+	if (index < u->from)
+		return;
+	share = index - u->from >= u->over ? 1 : (double)(index - u->from) / (double)u->over;
+	s->gain *= (float)(1 - share * u->dim);
+	s->tilt_x += (float)(share * u->lean);
+	s->shift_x += share * u->shift_x_px / line->px_per_unit;
+	s->shift_y += share * u->shift_y_px / line->px_per_unit;
+	s->texture_gain *= (float)(1 + share * u->rough);
+	s->blur_more = (int)(2 * share * u->blur_px * u->blur_px + 0.5);
+}
+
 struct assay__virtual_scene assay__virtual_scene_draw(const struct assay__virtual_line *line, uint64_t index)
 {
 	struct rng r = rng_make(line->options.seed, index, 1);
@@ -54,6 +71,8 @@ struct assay__virtual_scene assay__virtual_scene_draw(const struct assay__virtua
 	s.film_level = rng_range(&r, 0.05, 0.65);
 	s.shot = 0.012f;
 	s.read = 0.9f;
+	s.blur_more = 0;
+	upset(line, index, &s);
 	return s;
 }
 

@@ -22,6 +22,7 @@ struct assay__virtual_scene {
 	float light_x, light_y, light_z;			  /* of the key light, unit length */
 	float ambient, ring, key, gain, tilt_x, tilt_y, vignette;
 	float blur;
+	int blur_more; /* passes of the widest three taps on top */
 	uint32_t noise_seed, grid_seed, belt_x, belt_y;
 	uint32_t texture_x[2], texture_y[2];
 	float texture_gain, texture_mix;
