@@ -56,6 +56,34 @@ void assay_zones_free(struct assay_zones *zones);
 
 #define ASSAY_MAX_SCALES 3
 
+/** Good parts by index; load may be called from several threads at once. */
+struct assay_parts {
+	int count;
+	/** Fills *image from `allocator`. Returns 0 or an error code with *error filled. */
+	int (*load)(void *ctx, int index, const struct assay_allocator *allocator, struct assay_image *image,
+				struct assay_error *error);
+	const char *(*name)(void *ctx, int index); /**< for messages; valid as long as ctx */
+	void *ctx;
+};
+
+/**
+ * Parts with a defect, labelled as wholes. A name with "__" in it says which part it shows by what stands before
+ * ("housing17__top.png"), for good parts too; pictures of one part are never used to check what was learnt from it.
+ */
+struct assay_defects {
+	struct assay_parts parts;
+	/** The kind of the defect, such as "crack"; NULL, or returns NULL: not told. Valid as long as ctx. */
+	const char *(*kind)(void *ctx, int index);
+	/**
+	 * Where the defect is: *mask gets width * height bytes from `allocator`, non-zero on it, or NULL if that is not
+	 * known. Called from several threads at once; nullable. Returns 0 or an error code with *error filled.
+	 */
+	int (*mark)(void *ctx, int index, int width_px, int height_px, const struct assay_allocator *allocator,
+				uint8_t **mask, struct assay_error *error);
+	/** Called for every picture that cannot be read, from the calling thread; teaching goes on. Nullable. */
+	void (*unreadable)(void *ctx, int index, const struct assay_error *error);
+};
+
 /** How parts lie before the camera: whatever teaching finds, anyhow, or always the same within a fixture. */
 enum assay_position { ASSAY_POSITION_AUTO, ASSAY_POSITION_FREE, ASSAY_POSITION_FIXED };
 
@@ -100,19 +128,23 @@ struct assay_teach_options {
 	int white_level;		/**< 16-bit sample that means white, 255..65535, default 65535 */
 	const struct assay_zones *zones; /**< borrowed; tolerances by place, NULL: the same everywhere; not with scale */
 	double mm_per_px;				 /**< of the picture, 0 < x <= 1000; 0: not known */
-	enum assay_position position;	 /**< fixed: only pictures of equal proportions */
+	const struct assay_defects *defects; /**< borrowed; labelled defects to learn from too, NULL: none */
+	enum assay_position position;		 /**< fixed: only pictures of equal proportions */
 	int64_t keep_bytes; /**< store pictures of the parts with the recipe, by hash, as long as so many bytes last */
 	bool keep_suspects; /**< learn from all parts, also those that look bad among the others */
 };
 
-/** Good parts by index; load may be called from several threads at once. */
-struct assay_parts {
-	int count;
-	/** Fills *image from `allocator`. Returns 0 or an error code with *error filled. */
-	int (*load)(void *ctx, int index, const struct assay_allocator *allocator, struct assay_image *image,
-				struct assay_error *error);
-	const char *(*name)(void *ctx, int index); /**< for messages; valid as long as ctx */
-	void *ctx;
+/** What labelled defects taught; all zero without any. */
+struct assay_label_report {
+	int offered;
+	int unreadable; /**< left out */
+	int repeated;	/**< pixel-identical to another; counted once */
+	int taught;		/**< learnt from */
+	int kinds;		/**< named */
+	int folds;		/**< of the cross-validation, no part in two of them; 0: too few parts, labels judge nothing */
+	bool used;		/**< they judge beside the bank, because in cross-validation that was better */
+	int bank_escapes, joined_escapes; /**< of the defects, in cross-validation: by the bank alone, and by both */
+	uint32_t bank_threshold_q8;		  /**< of the bank, had it to judge alone */
 };
 
 /** What teaching found out. */
@@ -133,6 +165,7 @@ struct assay_teach_report {
 	uint32_t threshold_q8;
 	uint32_t score_min_q8, score_median_q8, score_max_q8; /**< cross-conformal scores of the good parts */
 	int odd_part;										  /**< index of the part with the largest score, worth a look */
+	struct assay_label_report labels;
 	int suspect_count; /**< parts that look bad among the others, see assay_recipe_info; not counted in parts_used unless
 						  keep_suspects */
 	struct assay_position_info position;
@@ -152,8 +185,8 @@ struct assay_recipe;
  * Teaches from good parts. Same set of pictures, same content hash: order, threads and kernels do not matter.
  * `runner`, `hooks`, `report`, `error` are nullable. On success *out is the caller's, close with assay_recipe_close.
  * Errors: ARGUMENT (options out of range, no part, one picture repeated), MISMATCH (sizes, channels or depths differ
- * and `scale` is off, the message names the parts; the region of interest or mask does not fit), LIMIT (more than 6 GiB
- * of features), CANCELLED, NOMEM, FORMAT/UNSUPPORTED for the network, FORMAT if a picture changes meanwhile.
+ * and `scale` is off, the message names the parts; the region of interest or mask does not fit), ARGUMENT also if a
+ * picture is among the good parts and the defects, or a kind's name is too long, LIMIT (more than 6 GiB of features), CANCELLED, NOMEM, FORMAT/UNSUPPORTED for the network, FORMAT if a picture changes meanwhile.
  */
 int assay_teach(const struct assay_env *env, const struct assay_teach_options *options, const struct assay_parts *parts,
 				const struct assay_runner *runner, const struct assay_teach_hooks *hooks, struct assay_recipe **out,
@@ -245,6 +278,7 @@ struct assay_region {
 	uint32_t peak_q8, mean_q8;
 	const char *zone; /**< name of the zone of its worst place, as long as the recipe; NULL: the recipe has none */
 	bool counts;	  /**< exceeds what its zone tolerates */
+	const char *kind; /**< of defect, by the labelled one it resembles, "unknown" if none; NULL: none were named */
 };
 
 #define ASSAY_MAX_REGIONS 32
@@ -258,8 +292,10 @@ struct assay_region {
 struct assay_result {
 	enum assay_verdict verdict;
 	uint32_t score_q8, threshold_q8;
-	double p_value;	  /**< (1 + calibration scores >= score) / (1 + parts) */
-	int region_count; /**< at most ASSAY_MAX_REGIONS, worst first; regions_total says how many there were */
+	uint32_t bank_q8, head_q8; /**< what the good parts and what the labels say of it: score_q8 is the larger */
+	bool labelled;			   /**< labels judge beside the bank; else head_q8 is 0 */
+	double p_value;			   /**< (1 + calibration scores >= score) / (1 + parts) */
+	int region_count;		   /**< at most ASSAY_MAX_REGIONS, worst first; regions_total says how many there were */
 	int regions_total;
 	int regions_counted; /**< with zones the verdict is FAIL if there is one, whatever score_q8; they come first */
 	double mm_per_px;	 /**< of the picture; 0: not known */

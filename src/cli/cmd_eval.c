@@ -14,11 +14,12 @@
 #include "cli/dataset.h"
 #include "cli/evaluate.h"
 #include "cli/fields.h"
+#include "cli/labelled.h"
 #include "cli/splits.h"
 #include "cli/teaching.h"
 
 struct settings {
-	const char *recipe, *dump;
+	const char *recipe, *dump, *labels;
 	bool json;
 	int splits, split_parts;
 	struct assay__teaching_settings teaching;
@@ -37,6 +38,11 @@ static const struct assay__option options[] = {
 	 .value = "FILE",
 	 .help = "write every test picture's verdict, score and kind to this CSV file",
 	 .offset = offsetof(struct settings, dump)},
+	{.name = "labels",
+	 .type = ASSAY__OPTION_TEXT,
+	 .value = "N|all",
+	 .help = "learn from N of the labelled defects in train/<defect> too, always the same ones; without it from none",
+	 .offset = offsetof(struct settings, labels)},
 	{.name = "splits",
 	 .type = ASSAY__OPTION_INT,
 	 .min = 1,
@@ -61,11 +67,12 @@ static const struct assay__command command = {
 	.usage = "DATASET... [--recipe PART.assay] [OPTION...]",
 	.description = "Measures how well assay judges a data set: teaches from train/good, judges test/good\n"
 				   "and test/<defect> at the threshold taught, and compares. Nothing is tuned on the\n"
-				   "test pictures. train/<defect>, labelled defects, are not used in this release. Where\n"
+				   "test pictures. Labelled defects in train/<defect> are used if --labels says so. Where\n"
 				   "ground_truth/<defect>/<name>_mask.png exists (white = defect), pixels are measured.\n"
 				   "\n"
 				   "  assay eval ../data/castings ../data/bottle\n"
 				   "  assay eval --overkill 1% --dump scores.csv --json parts/ | tee figures.jsonl\n"
+				   "  assay eval --labels 100 ../data/castings\n"
 				   "  assay eval --splits 20 --json parts/    wanted against achieved overkill\n"
 				   "\n"
 				   "overkill: share of good parts rejected. escape: share of defects passed. The range\n"
@@ -79,7 +86,9 @@ static const struct assay__command command = {
 				   "overkill_at_zero_escape, escape_at_zero_overkill, pixel_auroc, aupro, teach_s,\n"
 				   "inspect_ms_p50, inspect_ms_p99, rss_mb, n_train_used, n_fault, threshold, rejected,\n"
 				   "escaped, stated_overkill, overkill_expected_low, overkill_expected_high,\n"
-				   "overkill_as_stated, n_masks, per_defect [kind, n, caught, auroc], content_hash.\n"
+				   "overkill_as_stated, n_masks, per_defect [kind, n, caught, auroc],\n"
+				   "labels [offered, unreadable, repeated, taught, kinds, folds, used, bank_escapes,\n"
+				   "joined_escapes, bank_threshold], content_hash.\n"
 				   "What cannot be had is null.\n"
 				   "\n"
 				   "Exit status: 0 measured; 2 a picture could not be judged, or a set could not be\n"
@@ -155,6 +164,7 @@ static int print_json(const struct outcome *outcome)
 		assay__json_object_end(&json);
 	}
 	assay__json_array_end(&json);
+	assay__labels_json(&json, &report->labels);
 	assay__field_hex(&json, "content_hash", outcome->recipe.content_hash, sizeof(outcome->recipe.content_hash));
 	assay__json_object_end(&json);
 	status = assay__fields_print(&json);
@@ -188,6 +198,12 @@ static void print_text(const struct outcome *outcome)
 	printf("  %-26s %d of %d good parts\n", "taught from", report->parts_used, report->parts_offered);
 	printf("  %-26s %d good, %d with a defect, %d not judged\n", "test pictures", figures->good_count,
 		   figures->defect_count, figures->fault_count);
+	if (report->labels.offered) {
+		char labels[200];
+
+		assay__labels_text(&report->labels, labels);
+		printf("  %-26s %s\n", "labels", labels);
+	}
 	print_figure("image AUROC", figures->auroc);
 	printf("  at the threshold taught, %.2f:\n", report->threshold_q8 / 256.0);
 	if (figures->good_count)
@@ -270,24 +286,57 @@ static int measure(const struct settings *settings, const struct assay__setup *s
 	return status;
 }
 
-static int teach_and_measure(const struct settings *settings, const struct assay__setup *setup,
+/* The labelled defects that --labels means, in *labelled; its value was checked. */
+static int take_labels(const struct settings *settings, const char *path, struct assay__labelled *labelled)
+{
+	struct assay_error error;
+	char *train;
+	int rc;
+
+	if (asprintf(&train, "%s/train", path) < 0)
+		return ASSAY__EXIT_INTERNAL;
+	rc = assay__labelled_open(train, "good", labelled, &error);
+	free(train);
+	if (rc) {
+		assay__say_error(&error);
+		return rc == ASSAY_E_NOMEM ? ASSAY__EXIT_INTERNAL : ASSAY__EXIT_FAULT;
+	}
+	if (strcmp(settings->labels, "all")) {
+		int wanted = atoi(settings->labels);
+
+		if (wanted > labelled->files.count)
+			assay__say("%s: has only %d labelled defects; all are taken", path, labelled->files.count);
+		assay__labelled_sample(labelled, wanted);
+	}
+	return 0;
+}
+
+static int teach_and_measure(const struct settings *settings, const struct assay__setup *setup, const char *path,
 							 const struct assay__dataset *set, FILE *dump_file)
 {
 	struct assay__teaching teaching = {.seconds = NAN};
-	int status, left_out;
+	struct assay__teaching_settings how = settings->teaching;
+	struct assay__labelled labelled = {.kinds = NULL};
+	int status = settings->labels ? take_labels(settings, path, &labelled) : 0, left_out;
 
-	if (set->train_defect_folders)
-		assay__say("%s: train/ has folders of labelled defects; this release does not use them", set->name);
+	if (status)
+		return status;
+	if (set->train_defect_folders && !settings->labels && !settings->recipe)
+		assay__say("%s: train/ has folders of labelled defects; --labels all learns from them too", set->name);
+	how.defects = settings->labels ? &labelled.defects : NULL;
 	if (settings->recipe)
 		status = assay__recipe_use(setup, settings->recipe, &teaching.recipe);
 	else
-		status = assay__teaching_run(setup, &settings->teaching, &set->train, &teaching);
-	if (status)
-		return status;
-	left_out = teaching.left_out_count;
-	status = measure(settings, setup, set, teaching.recipe, teaching.seconds, dump_file);
-	assay__teaching_close(&teaching);
-	return !status && left_out ? ASSAY__EXIT_FAULT : status;
+		status = assay__teaching_run(setup, &how, &set->train, &teaching);
+	if (!status) {
+		left_out = teaching.left_out_count + teaching.report.labels.unreadable;
+		status = measure(settings, setup, set, teaching.recipe, teaching.seconds, dump_file);
+		assay__teaching_close(&teaching);
+		if (!status && left_out)
+			status = ASSAY__EXIT_FAULT;
+	}
+	assay__labelled_close(&labelled);
+	return status;
 }
 
 static int evaluate(const struct settings *settings, const char *path, FILE *dump_file)
@@ -307,7 +356,7 @@ static int evaluate(const struct settings *settings, const char *path, FILE *dum
 								   settings->json);
 		assay__dataset_close(&set);
 	} else {
-		status = teach_and_measure(settings, &setup, &set, dump_file);
+		status = teach_and_measure(settings, &setup, path, &set, dump_file);
 		assay__dataset_close(&set);
 	}
 	assay__setup_close(&setup);
@@ -356,6 +405,12 @@ int assay__cmd_eval(int argc, char **argv)
 	if (settings.splits && (settings.recipe || settings.dump))
 		return assay__command_misuse(&command, "--splits teaches recipes of its own and judges good parts alone; leave "
 											   "--recipe and --dump out");
+	if (settings.labels && (settings.recipe || settings.splits))
+		return assay__command_misuse(&command, "--labels teaches a recipe; leave --recipe and --splits out");
+	if (settings.labels && strcmp(settings.labels, "all") &&
+		(strspn(settings.labels, "0123456789") != strlen(settings.labels) || strlen(settings.labels) > 7 ||
+		 atoi(settings.labels) < 1))
+		return assay__command_misuse(&command, "--labels %s: expected how many, 1 to 9999999, or all", settings.labels);
 	if (settings.split_parts && !settings.splits)
 		return assay__command_misuse(&command, "--split-parts belongs to --splits; give how many splits too");
 	if (settings.dump) {

@@ -9,6 +9,7 @@
 #include "cli/cmd.h"
 #include "cli/common.h"
 #include "cli/fields.h"
+#include "cli/labelled.h"
 #include "cli/learning.h"
 #include "cli/teaching.h"
 
@@ -169,6 +170,10 @@ static void print_text(const struct facts *facts)
 	printf("calibration   in %d folds; good parts scored %.2f to %.2f, median %.2f\n", report->folds,
 		   report->score_min_q8 / 256.0, report->score_max_q8 / 256.0, report->score_median_q8 / 256.0);
 	print_histogram(info);
+	if (report->labels.offered) {
+		assay__labels_text(&report->labels, risk);
+		printf("labels        %s\n", risk);
+	}
 	assay__print_suspects(info);
 	assay__lineage_print(info);
 	printf("content hash  ");
@@ -240,6 +245,7 @@ static int print_json(const struct facts *facts)
 	for (int i = 0; i < report->parts_used; i++)
 		assay__json_double(&json, info->calibration_q8[i] / 256.0);
 	assay__json_array_end(&json);
+	assay__labels_json(&json, &report->labels);
 	assay__write_suspects(&json, info, NULL);
 	assay__lineage_json(&json, info);
 	assay__field_hex(&json, "content_hash", info->content_hash, sizeof(info->content_hash));

@@ -49,11 +49,14 @@ static const struct assay__command command = {
 				   "  assay inspect housing.assay new/\n"
 				   "  assay inspect housing.assay --json --heatmap seen/ new/ | tee verdicts.jsonl\n"
 				   "\n"
-				   "JSON keys: file, verdict, score, threshold, p_value, regions [x, y, width, height,\n"
-				   "area_px, peak, mean, peak_x, peak_y, length_px, length_mm, area_mm2, zone, counts],\n"
-				   "regions_total, width, height, reason. Nothing in them depends on the machine. What\n"
-				   "is not known is null. With zones (assay teach --zones) a picture fails if a place\n"
-				   "counts, that is, exceeds what its zone tolerates, whatever the score.\n"
+				   "JSON keys: file, verdict, score, threshold, bank_score, head_score, p_value, regions\n"
+				   "[x, y, width, height, area_px, peak, mean, peak_x, peak_y, length_px, length_mm,\n"
+				   "area_mm2, zone, counts, kind], regions_total, width, height, reason. The score is the\n"
+				   "larger of the bank's, of what good parts taught, and the head's, of what labels taught\n"
+				   "(assay teach --ng), null without any. A kind is that of the labelled defect a place\n"
+				   "resembles. Nothing in them depends on the machine. What is not known is null. With\n"
+				   "zones (assay teach --zones) a picture fails if a place counts, that is, exceeds what\n"
+				   "its zone tolerates, whatever the score.\n"
 				   "\n"
 				   "Exit status: 0 all PASS; 1 at least one FAIL; 2 at least one FAULT, or the recipe\n"
 				   "cannot be used; 64 usage; 70 out of memory; 74 a heat map or the output could not be\n"
@@ -98,6 +101,8 @@ static void print_place(FILE *out, const struct assay_region *region, double mm_
 			region->peak_q8 / 256.0);
 	if (mm_per_px > 0)
 		fprintf(out, ", %.2f mm long", region->length_px * mm_per_px);
+	if (region->kind)
+		fprintf(out, ", %s", region->kind);
 	if (region->zone)
 		fprintf(out, " (%s%s)", region->zone, region->counts ? "" : ", tolerated");
 }
@@ -146,6 +151,8 @@ static void write_json(struct assay__json *json, const char *path, const struct 
 	assay__field_text(json, "verdict", assay_verdict_name(result->verdict));
 	assay__field_double(json, "score", judged ? result->score_q8 / 256.0 : NAN);
 	assay__field_q8(json, "threshold", result->threshold_q8);
+	assay__field_double(json, "bank_score", judged ? result->bank_q8 / 256.0 : NAN);
+	assay__field_double(json, "head_score", judged && result->labelled ? result->head_q8 / 256.0 : NAN);
 	assay__field_double(json, "p_value", judged ? result->p_value : NAN);
 	assay__json_key(json, "regions");
 	assay__json_array(json);
@@ -167,6 +174,7 @@ static void write_json(struct assay__json *json, const char *path, const struct 
 		assay__field_double(json, "area_mm2", mm > 0 ? region->area_px * mm * mm : NAN);
 		assay__field_text(json, "zone", region->zone);
 		assay__field_bool(json, "counts", region->counts);
+		assay__field_text(json, "kind", region->kind);
 		assay__json_object_end(json);
 	}
 	assay__json_array_end(json);

@@ -13,6 +13,7 @@
 #include "cli/common.h"
 #include "cli/fields.h"
 #include "cli/files.h"
+#include "cli/labelled.h"
 #include "cli/learning.h"
 #include "cli/paths.h"
 #include "cli/teaching.h"
@@ -21,7 +22,7 @@ struct settings {
 	const char *output;
 	struct assay__teaching_settings teaching;
 	bool json;
-	const char *check;
+	const char *check, *ng;
 	int threads;
 };
 
@@ -50,6 +51,13 @@ static const struct assay__option options[] = {
 	 .help = "pictures of parts with a defect: told is how many would escape, and what overkill it takes to catch all; "
 			 "the recipe is the same with and without",
 	 .offset = offsetof(struct settings, check)},
+	{.name = "ng",
+	 .type = ASSAY__OPTION_PATH,
+	 .value = "DIR",
+	 .help =
+		 "pictures of parts with a defect, to learn from; the folders in it name the kinds. NAME_mask.png (white on "
+		 "the defect) or NAME.boxes (lines \"x y width height\") beside a picture says where it is",
+	 .offset = offsetof(struct settings, ng)},
 	ASSAY__OPTION_JSON(struct settings, json, "print the report as one JSON object"),
 	ASSAY__OPTION_THREADS(struct settings, threads),
 };
@@ -66,6 +74,7 @@ static const struct assay__command command = {
 				   "  assay teach -o housing.assay --overkill 2% --roi 80,60,1200,900 good/ more/*.png\n"
 				   "  assay inspect housing.assay new/\n"
 				   "  assay teach -o housing.assay --check rejected/ good/\n"
+				   "  assay teach -o housing.assay --ng defects/ good/\n"
 				   "\n"
 				   "The same pictures give the same recipe, in whatever order and with any number of\n"
 				   "threads; the content hash in the report tells. Pixel-identical pictures count once.\n"
@@ -145,6 +154,10 @@ static void print_text(const struct assay__files *files, const struct assay__tea
 	assay__print_suspects(info);
 	if (check)
 		assay__check_print(check);
+	if (report->labels.offered) {
+		assay__labels_text(&report->labels, risk);
+		printf("labels        %s\n", risk);
+	}
 	assay__lineage_print(info);
 	printf("content hash  ");
 	for (int i = 0; i < ASSAY_HASH_BYTES; i++)
@@ -201,6 +214,7 @@ static int print_json(const struct assay__files *files, const struct assay__teac
 	assay__write_suspects(&json, info, files);
 	if (check)
 		assay__check_json(&json, check);
+	assay__labels_json(&json, &report->labels);
 	assay__field_hex(&json, "content_hash", info->content_hash, sizeof(info->content_hash));
 	assay__field_double(&json, "seconds", teaching->seconds);
 	assay__json_object_end(&json);
@@ -219,7 +233,7 @@ static int teach(const struct settings *settings, const struct assay__setup *set
 
 	if (status)
 		return status;
-	unreadable = teaching.report.parts_unreadable;
+	unreadable = teaching.report.parts_unreadable + teaching.report.labels.unreadable;
 	if (assay_recipe_save(teaching.recipe, settings->output, &error)) {
 		status = assay__say_error(&error);
 		if (error.code == ASSAY_E_IO)
@@ -242,6 +256,7 @@ int assay__cmd_teach(int argc, char **argv)
 {
 	struct settings settings;
 	struct assay__files files = {0};
+	struct assay__labelled labelled = {.kinds = NULL};
 	struct assay__setup setup;
 	struct assay_error error;
 	int input_count, status = assay__command_parse(&command, argc, argv, &settings, &input_count);
@@ -254,10 +269,16 @@ int assay__cmd_teach(int argc, char **argv)
 	status = assay__setup_open(&setup, settings.threads);
 	if (status)
 		return status;
-	if (assay__files_collect(&files, argv + 1, input_count, &error))
+	if (settings.ng && assay__labelled_open(settings.ng, NULL, &labelled, &error)) {
 		status = assay__say_error(&error);
-	else
+		status = error.code == ASSAY_E_NOMEM ? status : ASSAY__EXIT_FAULT;
+	} else if (assay__files_collect(&files, argv + 1, input_count, &error)) {
+		status = assay__say_error(&error);
+	} else {
+		settings.teaching.defects = settings.ng ? &labelled.defects : NULL;
 		status = teach(&settings, &setup, &files);
+	}
+	assay__labelled_close(&labelled);
 	assay__files_free(&files);
 	assay__setup_close(&setup);
 	return assay__finish_output(status);

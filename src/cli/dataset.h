@@ -23,7 +23,7 @@ struct assay__dataset {
 	int kind_count;
 	char **masks; /**< path of the mask of each test picture, or NULL */
 	int mask_count;
-	int train_defect_folders; /**< train/<defect>, which this release does not use */
+	int train_defect_folders; /**< train/<defect>: labelled defects */
 };
 
 /**

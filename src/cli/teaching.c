@@ -153,6 +153,7 @@ int assay__teaching_run(const struct assay__setup *setup, const struct assay__te
 		.scale = settings->scale,
 		.white_level = settings->white_level,
 		.mm_per_px = settings->mm_per_px,
+		.defects = settings->defects,
 		.position = settings->position,
 		.keep_suspects = settings->keep_suspects,
 		.keep_bytes = (int64_t)settings->keep_mb << 20,

@@ -22,6 +22,7 @@ struct assay__teaching_settings {
 	bool grey, scale, exposure, keep_suspects;
 	int keep_mb; /**< room for pictures stored with the recipe; 0: none */
 	enum assay_position position;
+	const struct assay_defects *defects; /**< labelled; NULL: none. Not an option: the verb lists them */
 };
 
 /** The rows of an option table for a field `member` of `owner` that is a struct assay__teaching_settings. */

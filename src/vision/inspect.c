@@ -75,6 +75,26 @@ static int admit(struct assay_worker *worker, const struct assay_image *image, s
 	return rc ? refuse(result, rc, why.message) : 0;
 }
 
+/* Names the kinds of regions by the finest vectors around their worst cells. */
+static void name_kinds(struct assay_worker *worker, struct assay_result *result)
+{
+	const struct assay__kinds *kinds = worker->recipe->labels.named;
+	const struct assay__workspace *space = worker->space;
+	const struct assay__scale_space *finest = assay__workspace_finest(space);
+	const struct assay__geometry *g = &finest->geometry;
+	int16_t mean[ASSAY__BANK_MAX_DIM];
+	for (int i = 0; kinds && i < result->region_count; i++) {
+		struct assay_region *region = &result->regions[i];
+		int x = (int)((int64_t)(region->peak_x_px - g->area.x) * g->grid_width / g->area.width),
+			y = (int)((int64_t)(region->peak_y_px - g->area.y) * g->grid_height / g->area.height);
+		int kind = ASSAY__KIND_UNKNOWN;
+		if (assay__kinds_around(space->vectors, assay__judge_cells(finest->judge), finest->live, g->grid_width,
+								g->grid_height, y * g->grid_width + x, space->dim, mean))
+			kind = assay__kinds_of(kinds, mean);
+		region->kind = assay__kinds_name(kinds, kind);
+	}
+}
+
 /* Without zones a region counts wherever it is, and the score alone is the verdict. */
 static void find_regions(struct assay_worker *worker, struct assay_result *result)
 {
@@ -87,6 +107,7 @@ static void find_regions(struct assay_worker *worker, struct assay_result *resul
 	result->region_count = assay__judge_regions(
 		assay__workspace_finest(worker->space)->judge, worker->space->map, recipe->threshold_q8, &result->map_area,
 		recipe->zones ? &tolerance : NULL, result->regions, &result->regions_total, &result->regions_counted);
+	name_kinds(worker, result);
 	if (recipe->zones)
 		result->verdict = result->regions_counted ? ASSAY_FAIL : ASSAY_PASS;
 }
@@ -105,6 +126,9 @@ int assay_inspect(struct assay_worker *worker, const struct assay_image *image, 
 		return rc == ASSAY_E_NOMEM ? assay__fail(error, ASSAY_E_NOMEM, -1, "%s", result->fault.message) : 0;
 	const struct assay__scale_space *finest = assay__workspace_finest(space);
 	result->score_q8 = assay__workspace_judge(space, image);
+	result->bank_q8 = space->bank_q8;
+	result->head_q8 = space->head_q8;
+	result->labelled = recipe->scales.labels != NULL;
 	result->verdict = result->score_q8 > recipe->threshold_q8 ? ASSAY_FAIL : ASSAY_PASS;
 	result->p_value = assay__conformal_p(recipe->calibration_q8, recipe->part_count, result->score_q8);
 	result->map_q8 = assay__workspace_locate(space);

@@ -367,6 +367,10 @@ int assay_learn(const struct assay_env *env, const char *path, const struct assa
 	int rc = check_options(l.options, error);
 	if (rc == 0)
 		rc = open_recipes(&l, env, path, error);
+	if (rc == 0 && l.next->labels.count) /* its line from heads to bank would not fit the bank that this makes */
+		rc = assay__fail(error, ASSAY_E_UNSUPPORTED, -1,
+						 "%s: was taught with labelled defects, which cannot be learnt on; teach it again with --ng",
+						 path);
 	if (rc == 0) {
 		l.t = (struct assay__teach){.offered = goods,
 									.allocator = l.allocator,

@@ -18,6 +18,8 @@ struct assay__part {
 	int patches, candidates;			   /**< its own vectors; with those in brighter light, which follow */
 	uint32_t raw_q8[ASSAY__SCALES_MOST];   /**< cross-conformal scores, in feature units */
 	uint32_t score_q8;					   /**< joined */
+	int64_t kept_at[ASSAY__SCALES_MOST];   /**< of its vectors among those kept for labels */
+	int kept_cells[ASSAY__SCALES_MOST];	   /**< how many they are */
 	struct assay__pose pose;			   /**< how it lies, of parts in a fixture */
 	int fit_q10;						   /**< how well it then fits the reference */
 	uint32_t place_q8[ASSAY__SCALES_MOST]; /**< as raw_q8, by place */

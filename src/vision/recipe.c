@@ -38,6 +38,12 @@ void assay_recipe_close(struct assay_recipe *recipe)
 	assay__free(allocator, recipe->suspects);
 	assay__keep_free(recipe->keep, allocator);
 	assay_zones_free(recipe->zones);
+	for (int i = 0; recipe->labels.defects && i < recipe->labels.count; i++)
+		assay__free(allocator, recipe->labels.defects[i].name);
+	assay__free(allocator, recipe->labels.defects);
+	assay__free(allocator, recipe->labels.heads);
+	assay__free(allocator, recipe->labels.kinds);
+	assay__kinds_close(recipe->labels.named);
 	for (int i = 0; i < ASSAY__GOLDEN_COUNT; i++)
 		assay__free(allocator, recipe->golden[i].png);
 	assay__free(allocator, recipe);
@@ -74,7 +80,7 @@ int assay__recipe_ready(struct assay_recipe *recipe, struct assay_error *error)
 		struct assay__scale *scale = &recipe->scales.at[s];
 		int rc = assay__prep_geometry(&recipe->settings.view, scale->working_px, &recipe->shape, align,
 									  &recipe->geometries[s], error);
-		if (rc == 0)
+		if (rc == 0 && !scale->bank)
 			rc = assay__bank_open(scale->vectors, scale->bank_count, recipe->dim, recipe->isa, recipe->allocator,
 								  &scale->bank, error);
 		if (rc)

@@ -3,6 +3,7 @@
 #ifndef ASSAY_SRC_VISION_RECIPE_H
 #define ASSAY_SRC_VISION_RECIPE_H
 
+#include "vision/kinds.h"
 #include "vision/keep.h"
 #include "vision/workspace.h"
 #include "vision/zones.h"
@@ -42,6 +43,22 @@ struct assay__taught {
 	char *name;		   /**< without folders, for people; not part of the content hash */
 };
 
+/** One labelled defect it was taught from. */
+struct assay__defect {
+	uint8_t hash[ASSAY_HASH_BYTES];
+	char kind[ASSAY__KIND_NAME_BYTES]; /**< "": not told */
+	char *name;						   /**< as of a part */
+};
+
+/** What labels taught, as it is stored; the heads themselves are in the scales. */
+struct assay__label_block {
+	int count;					   /**< of defects; 0: the recipe was taught without labels, and all below is zero */
+	struct assay__defect *defects; /**< by hash */
+	uint8_t *heads, *kinds;		   /**< their stored forms; NULL: none */
+	size_t heads_size, kinds_size;
+	struct assay__kinds *named; /**< what `kinds` holds, opened */
+};
+
 /** A picture and the score it must get: proof that this machine computes what the recipe was taught with. */
 struct assay__golden {
 	uint8_t hash[ASSAY_HASH_BYTES];		/**< of the picture */
@@ -67,6 +84,7 @@ struct assay_recipe {
 	uint32_t threshold_q8;
 	struct assay_zones *zones; /**< painted; NULL: none */
 	double mm_per_px;		   /**< 0: not known */
+	struct assay__label_block labels;
 	struct assay__golden golden[ASSAY__GOLDEN_COUNT];
 	struct assay_suspect *suspects;	 /**< report.suspect_count, largest score first */
 	struct assay__recipe_keep *keep; /**< beside what decides verdicts; NULL: nothing */

@@ -25,6 +25,10 @@ const char *const assay__recipe_tables[ASSAY__RECIPE_TABLES] = {
 	 "least_length_px INTEGER)"),
 	"CREATE TABLE painted(id INTEGER PRIMARY KEY, png BLOB)",
 	"CREATE TABLE pixel(id INTEGER PRIMARY KEY, mm REAL)",
+	("CREATE TABLE labels(id INTEGER PRIMARY KEY, offered INTEGER, unreadable INTEGER, repeated INTEGER, folds "
+	 "INTEGER, "
+	 "bank_escapes INTEGER, joined_escapes INTEGER, bank_q8 INTEGER, heads BLOB, kinds BLOB)"),
+	"CREATE TABLE defects(hash BLOB PRIMARY KEY, kind TEXT, name TEXT) WITHOUT ROWID",
 	"CREATE TABLE suspects(rank INTEGER PRIMARY KEY, part_hash BLOB, name TEXT, score_q8 INTEGER, learnt INTEGER)",
 	("CREATE TABLE lineage(number INTEGER PRIMARY KEY, kind TEXT, parent BLOB, content BLOB, time_s INTEGER, "
 	 "author TEXT, goods INTEGER, defects INTEGER, vectors INTEGER, hash BLOB)"),
@@ -282,6 +286,34 @@ static void write_pixel(struct writer *w, const struct assay_recipe *recipe)
 	end_row(w);
 }
 
+static void write_labels(struct writer *w, const struct assay_recipe *recipe)
+{
+	const struct assay__label_block *labels = &recipe->labels;
+	const struct assay_label_report *report = &recipe->report.labels;
+	if (!labels->count)
+		return;
+	run_sql(w, assay__recipe_tables[ASSAY__TABLE_LABELS]);
+	run_sql(w, assay__recipe_tables[ASSAY__TABLE_DEFECTS]);
+	begin_row(w, "INSERT INTO labels VALUES(1, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	put_int(w, report->offered);
+	put_int(w, report->unreadable);
+	put_int(w, report->repeated);
+	put_int(w, report->folds);
+	put_int(w, report->bank_escapes);
+	put_int(w, report->joined_escapes);
+	put_int(w, report->bank_threshold_q8);
+	put_blob(w, labels->heads, labels->heads_size);
+	put_blob(w, labels->kinds, labels->kinds_size);
+	end_row(w);
+	for (int i = 0; i < labels->count; i++) {
+		begin_row(w, "INSERT INTO defects VALUES(?, ?, ?)");
+		put_blob(w, labels->defects[i].hash, ASSAY_HASH_BYTES);
+		put_text(w, labels->defects[i].kind);
+		put_text(w, labels->defects[i].name);
+		end_row(w);
+	}
+}
+
 static void write_position(struct writer *w, const struct assay_recipe *recipe)
 {
 	if (w->rc == SQLITE_OK)
@@ -314,7 +346,7 @@ static void write_all(struct writer *w, const struct assay_recipe *recipe)
 {
 	static void (*const blocks[])(struct writer *, const struct assay_recipe *) = {
 		write_meta,	 write_network, write_scales,	write_golden, write_mask,	  write_zones,
-		write_pixel, write_parts,	write_suspects, write_keep,	  write_position,
+		write_pixel, write_parts,	write_suspects, write_keep,	  write_position, write_labels,
 	};
 	char sql[128];
 	/* the file is new and renamed when whole: no journal on disk, and it is synced once, at the end */

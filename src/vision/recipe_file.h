@@ -20,6 +20,8 @@ enum {
 	ASSAY__TABLE_ZONES = ASSAY__RECIPE_TABLES_ALWAYS,
 	ASSAY__TABLE_PAINTED,
 	ASSAY__TABLE_PIXEL,
+	ASSAY__TABLE_LABELS,
+	ASSAY__TABLE_DEFECTS,
 	ASSAY__TABLE_SUSPECTS,
 	ASSAY__TABLE_LINEAGE,
 	ASSAY__TABLE_KEPT,
@@ -47,6 +49,10 @@ extern const struct assay__recipe_field assay__recipe_fields[ASSAY__RECIPE_FIELD
 /** A path that SQLite reads as a path, whatever its letters ("file:", ":memory:"); from malloc, NULL without memory. */
 char *assay__recipe_sqlite_path(const char *path, const char *suffix);
 
+/** Reads the tables labels and defects, which are there, into recipe->labels and report. Errors: IO, FORMAT, NOMEM. */
+int assay__recipe_read_labels(struct assay_recipe *recipe, sqlite3 *db, const char *path, struct assay_error *error);
+/** Opens heads and kinds from their stored forms; the network is open. Errors: FORMAT, NOMEM. */
+int assay__recipe_open_labels(struct assay_recipe *recipe, struct assay_error *error);
 /**
  * The recipe as the bytes of a file, without what it keeps beside (vision/keep.h); *bytes is the caller's, from the
  * recipe's allocator. Errors: IO, NOMEM.

@@ -132,6 +132,21 @@ static void put_pixel(crypto_generichash_state *state, const struct assay_recipe
 	put_double(state, recipe->mm_per_px);
 }
 
+static void put_labels(crypto_generichash_state *state, const struct assay_recipe *recipe)
+{
+	const struct assay__label_block *labels = &recipe->labels;
+	if (!labels->count)
+		return;
+	put_bytes(state, "labels", 6);
+	put_int(state, labels->count);
+	for (int i = 0; i < labels->count; i++) {
+		put_bytes(state, labels->defects[i].hash, ASSAY_HASH_BYTES);
+		put_bytes(state, labels->defects[i].kind, strlen(labels->defects[i].kind));
+	}
+	put_bytes(state, labels->heads, labels->heads_size);
+	put_bytes(state, labels->kinds, labels->kinds_size);
+}
+
 static void put_position(crypto_generichash_state *state, const struct assay_recipe *recipe)
 {
 	const struct assay_image *reference = &recipe->scales.reference;
@@ -166,8 +181,8 @@ static void put_suspects(crypto_generichash_state *state, const struct assay_rec
 void assay__recipe_content_hash(const struct assay_recipe *recipe, uint8_t hash[ASSAY_HASH_BYTES])
 {
 	static void (*const blocks[])(crypto_generichash_state *, const struct assay_recipe *) = {
-		put_settings, put_network, put_mask,  put_scales,	put_calibration,
-		put_golden,	  put_zones,   put_pixel, put_suspects, put_position,
+		put_settings, put_network, put_mask,	 put_scales,   put_calibration, put_golden,
+		put_zones,	  put_pixel,   put_suspects, put_position, put_labels,
 	};
 	crypto_generichash_state state;
 	crypto_generichash_init(&state, NULL, 0, ASSAY_HASH_BYTES);

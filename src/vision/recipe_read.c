@@ -530,6 +530,15 @@ static int read_pixel(struct reader *r)
 	return rc;
 }
 
+static int read_labels(struct reader *r)
+{
+	if (!has_table(r, ASSAY__TABLE_LABELS) && !has_table(r, ASSAY__TABLE_DEFECTS))
+		return 0;
+	if (!has_table(r, ASSAY__TABLE_LABELS) || !has_table(r, ASSAY__TABLE_DEFECTS))
+		return damaged(r, "the labels");
+	return assay__recipe_read_labels(r->recipe, r->db, r->path, r->error);
+}
+
 static int read_position(struct reader *r)
 {
 	bool placed = has_table(r, ASSAY__TABLE_PLACE);
@@ -555,9 +564,8 @@ static int read_keep(struct reader *r)
 static int read_all(struct reader *r)
 {
 	static int (*const blocks[])(struct reader *) = {
-		check_schema, quick_check, read_meta, read_network, read_scales,
-		read_parts,	  read_golden, read_mask, read_zones,	read_pixel,
-		read_keep, read_position,
+		check_schema, quick_check, read_meta,  read_network, read_scales,	read_parts,	 read_golden,
+		read_mask,	  read_zones,  read_pixel, read_keep,	 read_position, read_labels,
 	};
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < sizeof(blocks) / sizeof(blocks[0]); i++)
@@ -612,6 +620,8 @@ static int bring_up(struct reader *r, const struct assay_env *env)
 	int rc = assay__recipe_open_net(recipe, r->error);
 	if (rc == 0 && (recipe->dim != dim || memcmp(recipe->net_info.hash, r->network_hash, ASSAY_HASH_BYTES) != 0))
 		rc = assay__fail(r->error, ASSAY_E_FORMAT, -1, "its network is not the one it says");
+	if (rc == 0)
+		rc = assay__recipe_open_labels(recipe, r->error);
 	if (rc == 0)
 		rc = assay__recipe_ready(recipe, r->error);
 	if (rc == 0)

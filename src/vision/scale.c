@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/err.h"
+#include "vision/labels.h"
 #include "vision/prep.h"
 
 #define UNIT_MEAN_Q8 (10 * 256)
@@ -113,6 +114,7 @@ void assay__placed_free(struct assay__placed *placed, const struct assay_allocat
 
 void assay__scales_free(struct assay__scales *scales, const struct assay_allocator *allocator)
 {
+	assay__labels_close(scales->labels);
 	for (int i = 0; i < ASSAY__SCALES_MOST; i++) {
 		assay__bank_close(scales->at[i].bank);
 		assay__free(allocator, scales->at[i].vectors);

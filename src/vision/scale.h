@@ -43,9 +43,12 @@ struct assay__scale {
 	struct assay__place *place;	 /**< opened from it; NULL: none */
 };
 
+struct assay__labels;
+
 /** Coarsest first; working sizes ascend. */
 struct assay__scales {
 	int count;
+	struct assay__labels *labels; /**< what labels taught on these scales, owned; NULL: none */
 	struct assay__scale at[ASSAY__SCALES_MOST];
 	struct assay_image
 		reference; /**< of parts in a fixture, 8-bit grey, tight; no pixels: none, and no scale has a bank by place */

@@ -83,10 +83,10 @@ static int by_score(const void *a, const void *b)
 	return memcmp(p->hash, q->hash, sizeof(p->hash));
 }
 
-/* Scores at all scales are known: joins them, sorts the parts by them and writes the calibration down. */
-static int calibrate(struct assay__teach *t, struct assay_error *error)
+/* Scores at all scales are known: joins them. */
+static void join_scores(struct assay__teach *t)
 {
-	struct assay_recipe *recipe = t->recipe;
+	const struct assay_recipe *recipe = t->recipe;
 	for (int i = 0; i < t->count; i++)
 		for (int s = 0; s < recipe->scales.count; s++) {
 			uint32_t score = assay__unit_apply(&recipe->scales.at[s].unit, t->parts[i].raw_q8[s]);
@@ -98,6 +98,12 @@ static int calibrate(struct assay__teach *t, struct assay_error *error)
 			if (score > t->parts[i].score_q8)
 				t->parts[i].score_q8 = score;
 		}
+}
+
+/* Sorts the parts by their scores and writes the calibration down. */
+static int calibrate(struct assay__teach *t, struct assay_error *error)
+{
+	struct assay_recipe *recipe = t->recipe;
 	qsort(t->parts, (size_t)t->count, sizeof(*t->parts), by_score);
 	recipe->parts = assay__calloc(t->allocator, (size_t)t->count, sizeof(*recipe->parts));
 	uint32_t *scores = assay__calloc(t->allocator, (size_t)t->count, sizeof(*scores));
@@ -112,7 +118,7 @@ static int calibrate(struct assay__teach *t, struct assay_error *error)
 		if (!taught->name)
 			rc = ASSAY_E_NOMEM;
 	}
-	if (rc == 0)
+	if (rc == 0 && !recipe->scales.labels)
 		recipe->threshold_q8 = assay__conformal_threshold(scores, t->count, recipe->settings.overkill);
 	recipe->report.odd_part = t->parts[t->count - 1].index;
 	assay__free(t->allocator, scores);
@@ -240,6 +246,9 @@ static int run(struct assay__teach *t, struct assay_error *error)
 			return rc;
 	if ((rc = assay__teach_position_decide(t, error)))
 		return rc;
+	join_scores(t);
+	if (t->defects && (rc = assay__teach_labels(t, error)))
+		return rc;
 	if ((rc = calibrate(t, error)) || (rc = write_suspects(t, error)) || (rc = assay__recipe_ready(recipe, error)))
 		return rc;
 	/* an ordinary part and the oddest one */
@@ -256,6 +265,8 @@ static int run(struct assay__teach *t, struct assay_error *error)
 
 static void clean_up(struct assay__teach *t)
 {
+	for (int s = 0; s < ASSAY__SCALES_MOST; s++)
+		assay__free_aligned(t->allocator, t->kept[s]);
 	assay__teach_position_close(t);
 	assay__parts_free(t->parts, t->count + t->set_aside, t->allocator);
 	assay__teach_close_spaces(t);
@@ -279,6 +290,7 @@ int assay_teach(const struct assay_env *env, const struct assay_teach_options *o
 		return assay__fail(error, ASSAY_E_NOMEM, -1, "no memory for a recipe");
 	t.recipe->settings = settings;
 	t.recipe->mm_per_px = options ? options->mm_per_px : 0;
+	t.defects = options ? options->defects : NULL;
 	t.wanted = options ? options->position : ASSAY_POSITION_AUTO;
 	t.zones = options ? options->zones : NULL;
 	if (options && options->mask)

@@ -23,6 +23,9 @@ struct assay__teach {
 	struct assay__workspace **spaces; /**< one for each worker */
 	int brighten_q12;				  /**< of the copies in brighter light; ASSAY__LIGHT_ONE_Q12: none are made */
 
+	const struct assay_defects *defects; /**< labelled; NULL: none */
+	int8_t *kept[ASSAY__SCALES_MOST];	 /**< vectors of all parts at the scales done, if there are defects */
+
 	/* of the scale at hand */
 	int scale;
 	int8_t *vectors; /**< of all parts, in order; of each its own, then those in brighter light */
@@ -53,6 +56,13 @@ int assay__teach_failure(const struct assay__teach *t, struct assay_error *error
  * unit. Nothing but these stays. Errors: LIMIT, CANCELLED, NOMEM, those of loading a part.
  */
 int assay__teach_scale(struct assay__teach *t, int scale, struct assay_error *error);
+
+/**
+ * Learns from the defects, the scales being done and every part's score_q8 being the bank's; parts are by hash. Sets
+ * the scales' banks and labels, the recipe's labels, report and threshold, and makes score_q8 that of bank and labels.
+ * Errors: as of assay_teach.
+ */
+int assay__teach_labels(struct assay__teach *t, struct assay_error *error);
 
 /** Measures the light of every part at every scale: the light of the scales, and which parts are brightened. Errors: as above. */
 int assay__teach_light(struct assay__teach *t, struct assay_error *error);

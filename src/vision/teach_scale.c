@@ -278,6 +278,14 @@ int assay__teach_scale(struct assay__teach *t, int scale, struct assay_error *er
 {
 	t->scale = scale;
 	int rc = learn(t, error);
+	if (rc == 0 && t->defects) {
+		for (int i = 0; i < t->count; i++) {
+			t->parts[i].kept_at[scale] = t->parts[i].first_patch;
+			t->parts[i].kept_cells[scale] = t->parts[i].patches;
+		}
+		t->kept[scale] = t->vectors;
+		t->vectors = NULL;
+	}
 	assay__teach_clear(t);
 	return rc;
 }

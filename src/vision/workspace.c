@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "vision/labels.h"
 
 int assay__workspace_align(const struct assay__net_info *info)
 {
@@ -366,10 +367,94 @@ uint32_t assay__workspace_join(struct assay__workspace *space)
 	return largest;
 }
 
+/* What bank and heads of one scale make of its vectors. Logits lie in d2 until the scales are joined. */
+static int32_t weigh_scale(struct assay__workspace *space, int scale, const int8_t *vectors, bool placed)
+{
+	const struct assay__labels *labels = space->scales->labels;
+	struct assay__scale_space *at = &space->at[scale];
+	assay__workspace_score(space, scale, space->scales->at[scale].bank, vectors);
+	if (placed)
+		judge_place(space, scale);
+	return labels ? assay__labels_run(labels, scale, vectors, at->live, at->d2) : 0;
+}
+
+/* Spreads the logits of a scale over its map, which is not needed any more: ranked, 0 where nothing is inspected. */
+static void spread_logits(struct assay__scale_space *at)
+{
+	const int32_t *cells = assay__judge_cells(at->judge);
+	memset(at->map, 0, cells_of(&at->geometry) * sizeof(*at->map));
+	for (int i = 0; i < at->live; i++)
+		at->map[cells ? cells[i] : i] = assay__logit_rank(at->d2[i]);
+}
+
+/* The mean logit of the scales that inspect the place of this cell of the finest grid. */
+static int32_t logit_at(const struct assay__workspace *space, int x, int y)
+{
+	const struct assay__geometry *fine = &assay__workspace_finest(space)->geometry;
+	int32_t logits[ASSAY__SCALES_MOST];
+	int n = 0;
+	for (int s = 0; s < space->count; s++) {
+		const struct assay__geometry *g = &space->at[s].geometry;
+		int row = (2 * y + 1) * g->grid_height / (2 * fine->grid_height),
+			column = (2 * x + 1) * g->grid_width / (2 * fine->grid_width);
+		uint32_t rank = space->at[s].map[(size_t)row * (size_t)g->grid_width + (size_t)column];
+		if (rank)
+			logits[n++] = assay__logit_unrank(rank);
+	}
+	return assay__labels_mean(logits, n);
+}
+
+/*
+ * Raises the map where the heads see something, nowhere above what they say of the picture; that stands at least in
+ * the cell they mind most, so that the picture's score is the largest of the map.
+ */
+static uint32_t join_labels(struct assay__workspace *space, uint32_t bank_q8, int32_t logit_q12)
+{
+	const struct assay__join *join = &space->scales->labels->join;
+	const struct assay__scale_space *finest = assay__workspace_finest(space);
+	const int32_t *cells = assay__judge_cells(finest->judge);
+	int width = finest->geometry.grid_width, worst = 0;
+	int32_t most = INT32_MIN;
+	uint32_t head_q8 = assay__join_logit(join, logit_q12), score = bank_q8 > head_q8 ? bank_q8 : head_q8;
+	for (int s = 0; s < space->count; s++)
+		spread_logits(&space->at[s]);
+	for (int i = 0; i < finest->live; i++) {
+		int at = cells ? cells[i] : i;
+		int32_t logit = logit_at(space, at % width, at / width);
+		uint32_t here = assay__join_logit(join, logit);
+		here = here < head_q8 ? here : head_q8;
+		space->map[at] = space->map[at] > here ? space->map[at] : here;
+		if (logit > most) {
+			most = logit;
+			worst = at;
+		}
+	}
+	space->map[worst] = space->map[worst] > head_q8 ? space->map[worst] : head_q8;
+	space->head_q8 = head_q8;
+	return score;
+}
+
+static uint32_t weigh(struct assay__workspace *space, const int32_t logits_q12[ASSAY__SCALES_MOST])
+{
+	space->bank_q8 = assay__workspace_join(space);
+	space->head_q8 = 0;
+	if (!space->scales->labels)
+		return space->bank_q8;
+	return join_labels(space, space->bank_q8, assay__labels_mean(logits_q12, space->count));
+}
+
+uint32_t assay__workspace_weigh(struct assay__workspace *space, const int8_t *const vectors[ASSAY__SCALES_MOST])
+{
+	int32_t logits[ASSAY__SCALES_MOST] = {0};
+	for (int s = 0; s < space->count; s++)
+		logits[s] = weigh_scale(space, s, vectors[s], false);
+	return weigh(space, logits);
+}
+
 const uint32_t *assay__workspace_locate(struct assay__workspace *space)
 {
 	struct assay__layer layers[ASSAY__SCALES_MOST];
-	if (space->count == 1)
+	if (space->count == 1 || space->scales->labels)
 		return space->map;
 	for (int s = 0; s < space->count; s++) {
 		const struct assay__scale_space *at = &space->at[s];
@@ -382,11 +467,10 @@ const uint32_t *assay__workspace_locate(struct assay__workspace *space)
 
 uint32_t assay__workspace_judge(struct assay__workspace *space, const struct assay_image *image)
 {
+	int32_t logits[ASSAY__SCALES_MOST] = {0};
 	for (int s = 0; s < space->count; s++) {
 		assay__workspace_extract(space, s, image, ASSAY__LIGHT_ONE_Q12, space->vectors);
-		assay__workspace_score(space, s, space->scales->at[s].bank, space->vectors);
-		if (space->registrar)
-			judge_place(space, s);
+		logits[s] = weigh_scale(space, s, space->vectors, space->registrar != NULL);
 	}
-	return assay__workspace_join(space);
+	return weigh(space, logits);
 }

@@ -44,6 +44,7 @@ struct assay__workspace {
 	struct assay__registrar *registrar; /**< of parts in a fixture; NULL: none */
 	struct assay__place_search *search;
 	struct assay__pose pose;
+	uint32_t bank_q8, head_q8; /**< of the picture judged last: what bank and heads say of it, in the common unit */
 };
 
 /** What widths and heights must be multiples of: by the network and by the grid. */
@@ -107,7 +108,16 @@ uint32_t assay__workspace_join(struct assay__workspace *space);
 /** After join: the map that shows where a defect is, as assay__scales_locate says. Valid until the next picture. */
 const uint32_t *assay__workspace_locate(struct assay__workspace *space);
 
-/** All of it, with the banks of the scales: fills space->map and returns the score of the picture; nothing is located. */
+/**
+ * From the vectors of all scales (each its inspected cells) with the banks and labels of the scales: fills space->map
+ * and returns the score of the picture, which is the largest of the map.
+ */
+uint32_t assay__workspace_weigh(struct assay__workspace *space, const int8_t *const vectors[ASSAY__SCALES_MOST]);
+
+/**
+ * All of it, with the banks and labels of the scales: fills space->map and returns the score of the picture, which is
+ * the largest of the map. Leaves the vectors of the finest scale in space->vectors.
+ */
 uint32_t assay__workspace_judge(struct assay__workspace *space, const struct assay_image *image);
 
 #endif

@@ -250,7 +250,7 @@ cp bad/*.png set/test/blob
 cp masks/*.png set/ground_truth/blob
 cp bad/100.png set/train/blob
 exits 0 "eval" "$assay" eval set $quick
-says err "train/" "eval says that labelled defects are not used"
+says err "train/" "eval says that there are labelled defects"
 exits 0 "eval --json" "$assay" eval set $quick --json --dump dump.csv
 cp out eval.jsonl
 same "eval --json starts with the keys of the contract" "$("$jsonl" keys <out | cut -d' ' -f1-15)" "dataset n_train n_test_good n_test_defect auroc overkill escape overkill_at_zero_escape escape_at_zero_overkill pixel_auroc aupro teach_s inspect_ms_p50 inspect_ms_p99 rss_mb"

@@ -33,11 +33,12 @@ configure() {
 		echo 'rule link'
 		echo '  command = $cc $flags $in -lm -o $out'
 		objects=
-		for f in "$here"/same_bits.c "$here"/sweep.c "$here"/sweep_pictures.c "$here"/sweep_position.c "$here"/blake2b.c "$root"/src/base/err.c \
+		for f in "$here"/same_bits.c "$here"/sweep.c "$here"/sweep_pictures.c "$here"/sweep_position.c "$here"/sweep_labels.c "$here"/blake2b.c "$root"/src/base/err.c \
 			"$root"/src/station/source/virtual_*.c "$root"/src/vision/net/net.c "$root"/src/vision/net/plan.c \
 			"$root"/src/vision/net/isa.c "$root"/src/vision/net/kernel_*.c "$root"/src/vision/bank*.c \
 			"$root"/src/vision/prep*.c "$root"/src/vision/bayer*.c "$root"/src/vision/warp*.c "$root"/src/vision/registration.c "$root"/src/vision/place.c \
 			"$root"/src/vision/light*.c "$root"/src/vision/scale*.c "$root"/src/vision/features*.c "$root"/src/vision/judge*.c \
+			"$root"/src/vision/head*.c "$root"/src/vision/join*.c "$root"/src/vision/labels.c \
 			"$root"/src/vision/workspace*.c "$root"/src/vision/calibrate*.c "$root"/src/vision/metrics*.c; do
 			own=
 			case $f in
@@ -191,19 +192,20 @@ fi
 
 # The same as ever: golden.txt belongs to the network whose checksum it names.
 checksum=$(tail -c 32 "$network" | od -An -v -tx1 | tr -d ' \n')
-inspections=$(value inspect_scalar all) kernels=$(value kernels_scalar all)
+inspections=$(value inspect_scalar all) kernels=$(value kernels_scalar all) labels=$(value kernels_scalar labels)
 recorded() { sed -n "s/^$1 //p" "$golden" 2>/dev/null; }
 if [ "$renew" ]; then
 	if [ "$failed" != 0 ]; then
 		not_ok 'golden values: not renewed, because the paths do not agree'
 	else
-		printf 'network %s\ninspections %s\nkernels %s\n' "$checksum" "$inspections" "$kernels" >"$golden"
+		printf 'network %s\ninspections %s\nkernels %s\nlabels %s\n' "$checksum" "$inspections" "$kernels" "$labels" >"$golden"
 		ok "golden values: written to tests/isa/golden.txt"
 	fi
 elif [ "$(recorded network)" != "$checksum" ]; then
 	not_ok "golden values: recorded for network $(recorded network | cut -c 1-16)..., models/base.net is $(echo "$checksum" | cut -c 1-16)...; if the new network is meant, run tests/isa/run.sh --renew and commit tests/isa/golden.txt"
-elif [ "$(recorded inspections)" != "$inspections" ] || [ "$(recorded kernels)" != "$kernels" ]; then
-	not_ok "golden values: inspections $inspections, kernels $kernels; tests/isa/golden.txt says otherwise: results changed for all users (if that is meant, tests/isa/run.sh --renew)"
+elif [ "$(recorded inspections)" != "$inspections" ] || [ "$(recorded kernels)" != "$kernels" ] ||
+	[ "$(recorded labels)" != "$labels" ]; then
+	not_ok "golden values: inspections $inspections, kernels $kernels, labels $labels; tests/isa/golden.txt says otherwise: results changed for all users (if that is meant, tests/isa/run.sh --renew)"
 else
 	ok 'golden values'
 fi

@@ -374,16 +374,18 @@ static void inspect_all(enum assay_isa isa, const char *network, const char *pic
 
 static void sweep_all(enum assay_isa isa)
 {
-	struct blake2b network, bank, before, position, all;
+	struct blake2b network, bank, before, position, labels, all;
 
 	blake2b_init(&network, 32);
 	blake2b_init(&bank, 32);
 	blake2b_init(&before, 32);
+	blake2b_init(&labels, 32);
 	blake2b_init(&position, 32);
 	blake2b_init(&all, 32);
 	sweep_network(isa, &network);
 	sweep_bank(isa, &bank);
 	sweep_pictures(&before);
+	sweep_labels(isa, &labels);
 	sweep_position(isa, &position);
 	printf("isa %s\n", assay_isa_name(isa == ASSAY_ISA_BEST ? assay_isa_best() : isa));
 	print_hash("network", &network, &all);
@@ -391,6 +393,7 @@ static void sweep_all(enum assay_isa isa)
 	print_hash("pictures", &before, &all);
 	print_hash("position", &position, &all);
 	print_hash("all", &all, NULL);
+	print_hash("labels", &labels, NULL);
 }
 
 /* RFC 7693, appendix A */

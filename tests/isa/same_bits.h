@@ -34,6 +34,8 @@ void put_i32s(struct blake2b *hash, const int32_t *values, size_t count);
 void sweep_network(enum assay_isa isa, struct blake2b *hash);
 /** Likewise the bank's: search, and choice. */
 void sweep_bank(enum assay_isa isa, struct blake2b *hash);
+/** Trains heads from made-up labels and judges with them, each against the scalar path. */
+void sweep_labels(enum assay_isa isa, struct blake2b *hash);
 /** What has no kernels of its own, but compilers of which each makes other vectors. */
 void sweep_pictures(struct blake2b *hash);
 /** Registration, and the search by place. */
