@@ -243,12 +243,17 @@ static void place_one(void *arg, int index, int worker)
 		assay_image_free(&image, t->allocator);
 }
 
-/* The banks by place do not grow, so that they have seen none of the new parts. */
+/*
+ * The banks by place have grown by the new parts themselves, which therefore score low there; how far they are out of the
+ * ordinary their cross-conformal scores by the banks tell.
+ */
 static int score_places(struct assay__learn *l, struct assay_error *error)
 {
 	if (!l->next->scales.registration || l->t.count == 0)
 		return 0;
-	int rc = assay__labour_run(&l->t.labour, "position", l->t.count, place_one, &l->t, error);
+	int rc = assay__learn_places(l, error);
+	if (rc == 0)
+		rc = assay__labour_run(&l->t.labour, "position", l->t.count, place_one, &l->t, error);
 	return rc ? rc : assay__teach_failure(&l->t, error);
 }
 

@@ -39,6 +39,9 @@ bool assay__learn_taught(const struct assay_recipe *recipe, const uint8_t hash[A
 /** The banks of the new recipe and raw_q8 of the new good parts. Errors: as assay__teach_scale. */
 int assay__learn_banks(struct assay__learn *l, struct assay_error *error);
 
+/** What new good parts in a fixture show joins the banks by place. Errors: those of loading a part, NOMEM, CANCELLED. */
+int assay__learn_places(struct assay__learn *l, struct assay_error *error);
+
 /** Calibration, threshold and all that follows from them. Errors: as assay_learn. */
 int assay__learn_calibrate(struct assay__learn *l, struct assay_error *error);
 

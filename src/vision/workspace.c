@@ -222,6 +222,8 @@ int assay__workspace_shape(struct assay__workspace *space, const struct assay__s
 {
 	/* a workspace of teaching has been planned before its scales learn whether parts lie in a fixture */
 	bool same = (space->scales->registration != NULL) == (space->registrar != NULL);
+	for (int i = 0; i < space->count; i++)
+		same &= (space->scales->at[i].place != NULL) == (space->at[i].place_map != NULL);
 	if (same && assay__shape_equal(&space->shape, shape))
 		return 0;
 	struct assay__geometry planned[ASSAY__SCALES_MOST];
@@ -340,12 +342,16 @@ static uint32_t judge_place(struct assay__workspace *space, int scale)
 										at->place_map);
 }
 
+uint32_t assay__workspace_judge_place_scale(struct assay__workspace *space, int scale, const struct assay_image *image)
+{
+	assay__workspace_extract(space, scale, image, ASSAY__LIGHT_ONE_Q12, space->vectors);
+	return judge_place(space, scale);
+}
+
 void assay__workspace_judge_place(struct assay__workspace *space, const struct assay_image *image, uint32_t *raw_q8)
 {
-	for (int s = 0; s < space->count; s++) {
-		assay__workspace_extract(space, s, image, ASSAY__LIGHT_ONE_Q12, space->vectors);
-		raw_q8[s] = judge_place(space, s);
-	}
+	for (int s = 0; s < space->count; s++)
+		raw_q8[s] = assay__workspace_judge_place_scale(space, s, image);
 }
 
 uint32_t assay__workspace_join(struct assay__workspace *space)

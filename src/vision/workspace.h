@@ -102,6 +102,9 @@ uint32_t assay__workspace_score_place(struct assay__workspace *space, int scale,
 /** Of parts in a fixture: what each scale says by place alone, in feature units, into raw_q8[count of scales]. */
 void assay__workspace_judge_place(struct assay__workspace *space, const struct assay_image *image, uint32_t *raw_q8);
 
+/** As above, one scale; scales in order. Its vectors, their places in `search` and their d2 stay until the next call. */
+uint32_t assay__workspace_judge_place_scale(struct assay__workspace *space, int scale, const struct assay_image *image);
+
 /** Fills space->map from the maps of all scales, in the common unit; returns the score of the picture. */
 uint32_t assay__workspace_join(struct assay__workspace *space);
 
