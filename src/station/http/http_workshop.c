@@ -405,7 +405,7 @@ enum MHD_Result assay__http_recipe_lineage(struct assay__request *request)
 
 	if (!workshop)
 		return answer;
-	if (!assay__workshop_recipe(workshop, request->arguments[0], file, content))
+	if (!assay__workshop_recipe(workshop, request->arguments[0], file, content, NULL))
 		return assay__answer_error(request, 404, "not_found", "there is no recipe of that name");
 	if (access(file, F_OK))
 		return assay__answer_error(request, 422, "untaught", "this recipe is not taught yet");

@@ -10,6 +10,8 @@
 #include "station/workshop/room.h"
 
 #define NAME_CHARS 64
+/* to catch defects that people named, as many good parts may be rejected as the recipe states, but at least so many */
+#define CATCH_LEAST 0.01
 #define COLLECT_WAIT_MS 50
 #define COLLECT_STALE_S 60
 
@@ -153,7 +155,10 @@ static int learn_from(struct assay__workshop *workshop, struct assay__workshop_s
 					  struct assay_error *error)
 {
 	const struct assay_learn_options options = {
-		.author = state->job.author, .time_s = (int64_t)time(NULL), .overkill = state->job.overkill};
+		.author = state->job.author,
+		.time_s = (int64_t)time(NULL),
+		.overkill = state->job.overkill,
+		.catch_overkill = state->job.overkill_now > CATCH_LEAST ? state->job.overkill_now : CATCH_LEAST};
 	const struct assay_teach_hooks hooks = {.progress = {.report = report_stage, .ctx = workshop}};
 	struct assay_parts goods = parts_of(&sets[0]), defects = parts_of(&sets[1]);
 	struct assay_learn_report report = {0};

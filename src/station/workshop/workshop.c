@@ -37,7 +37,7 @@ int assay__workshop_tell(struct assay__workshop *workshop, const char *stage, in
 }
 
 bool assay__workshop_recipe(struct assay__workshop *workshop, const char *recipe, char file[256],
-							uint8_t content_hash[ASSAY_HASH_BYTES])
+							uint8_t content_hash[ASSAY_HASH_BYTES], double *overkill)
 {
 	struct assay__station_recipe *list = calloc(ASSAY__MAX_RECIPES, sizeof(*list));
 	int count = list ? assay__station_recipes(workshop->station, list, ASSAY__MAX_RECIPES) : 0;
@@ -48,6 +48,8 @@ bool assay__workshop_recipe(struct assay__workshop *workshop, const char *recipe
 		if (found) {
 			snprintf(file, 256, "%s", list[i].file);
 			memcpy(content_hash, list[i].content_hash, ASSAY_HASH_BYTES);
+			if (overkill)
+				*overkill = list[i].overkill_stated;
 		}
 	}
 	free(list);
@@ -192,14 +194,16 @@ int assay__workshop_begin(struct assay__workshop *workshop, const struct assay__
 {
 	uint8_t content[ASSAY_HASH_BYTES] = {0};
 	char file[256] = "";
+	double overkill = 0;
 
-	if (job->kind != ASSAY__JOB_COLLECT && !assay__workshop_recipe(workshop, job->recipe, file, content))
+	if (job->kind != ASSAY__JOB_COLLECT && !assay__workshop_recipe(workshop, job->recipe, file, content, &overkill))
 		return assay__fail(error, ASSAY_E_ARGUMENT, -1, "there is no recipe of that name; STATION.yaml says which are");
 	pthread_mutex_lock(&workshop->lock);
 	int rc = check_job(workshop, job, error);
 	if (!rc) {
 		workshop->state =
 			(struct assay__workshop_state){.phase = ASSAY__WORKSHOP_RUNNING, .job = *job, .stage = "beginning"};
+		workshop->state.job.overkill_now = overkill;
 		snprintf(workshop->file, sizeof(workshop->file), "%s", file);
 		workshop->asked = true;
 		atomic_store(&workshop->cancel, false);
@@ -279,7 +283,7 @@ int assay__workshop_activate(struct assay__workshop *workshop, const char *who, 
 	pthread_mutex_lock(&workshop->lock);
 	int rc = check_waiting(workshop, error);
 	/* tried against what is no longer there, it has not been tried */
-	if (!rc && (!assay__workshop_recipe(workshop, workshop->state.job.recipe, file, content) ||
+	if (!rc && (!assay__workshop_recipe(workshop, workshop->state.job.recipe, file, content, NULL) ||
 				memcmp(content, workshop->state.content_before, ASSAY_HASH_BYTES) != 0))
 		rc = assay__fail(error, ASSAY_E_MISMATCH, -1,
 						 "the recipe has changed since the candidate was tried; discard it and begin again");

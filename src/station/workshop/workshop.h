@@ -22,6 +22,7 @@ struct assay__job {
 	enum assay__job_kind kind;
 	char recipe[ASSAY__NAME_CHARS]; /**< of the station, whose file a candidate may take the place of */
 	char author[ASSAY__REVIEWER_CHARS];
+	double overkill_now;	/**< that the recipe states, filled by assay__workshop_begin */
 	double overkill;		/**< wanted; 0: the default, or the recipe's */
 	int smallest_defect_px; /**< TEACH; 0: none given */
 	bool keep_suspects;		/**< TEACH */
@@ -84,7 +85,7 @@ void assay__workshop_close(struct assay__workshop *workshop);
 
 /** File of a recipe on offer, and its present content hash; false if there is none of that name. */
 bool assay__workshop_recipe(struct assay__workshop *workshop, const char *recipe, char file[256],
-							uint8_t content_hash[ASSAY_HASH_BYTES]);
+							uint8_t content_hash[ASSAY_HASH_BYTES], double *overkill);
 
 /** Begins. Errors: ARGUMENT (no such recipe, camera or tray to teach from), FULL (a job runs, or a candidate waits). */
 int assay__workshop_begin(struct assay__workshop *workshop, const struct assay__job *job, struct assay_error *error);
