@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 
 import data
+import muon
 import net
 import watch
 
@@ -29,8 +30,8 @@ def args():
     a.add_argument('--size', default='base,tiny', help='students to train side by side, from one teacher and one stream')
     a.add_argument('--seed', type=int, default=1)
     a.add_argument('--batch', type=int, default=24)
-    a.add_argument('--block-steps', type=int, default=2000)
-    a.add_argument('--steps', type=int, default=7000)
+    a.add_argument('--block-steps', type=int, default=1000)
+    a.add_argument('--steps', type=int, default=4200)
     a.add_argument('--threads', type=int, default=2)
     return a.parse_args()
 
@@ -70,33 +71,38 @@ def chain_losses(student, x, maps):
 
 
 class Run:
-    """One student on its way, with its average and its optimiser."""
+    """One student on its way, with its average and its optimisers: Muon for the matrices, Adam for biases and the first layer."""
 
     def __init__(self, size, seed):
         torch.manual_seed(seed)
         self.size = size
         self.student = net.Student(size).to(memory_format=torch.channels_last)
         self.smooth = copy.deepcopy(self.student)
-        self.adam = torch.optim.Adam(self.student.parameters(), lr=1e-3)
+        matrices = [p for n, p in self.student.named_parameters() if p.dim() == 4 and n != 'stem0.weight']
+        others = [p for n, p in self.student.named_parameters() if p.dim() != 4 or n == 'stem0.weight']
+        self.muon, self.adam = muon.Muon(matrices), torch.optim.Adam(others)
         self.seen = {}
 
     def save(self):
-        return dict(student=self.student.state_dict(), smooth=self.smooth.state_dict(), adam=self.adam.state_dict(), seen=self.seen)
+        return dict(student=self.student.state_dict(), smooth=self.smooth.state_dict(), adam=self.adam.state_dict(), muon=self.muon.state_dict(), seen=self.seen)
 
     def load(self, s):
         self.student.load_state_dict(s['student']); self.smooth.load_state_dict(s['smooth']); self.adam.load_state_dict(s['adam'])
+        self.muon.load_state_dict(s['muon'])
         self.seen = s['seen']
 
     def step(self, x, maps, alone, rate, keep):
-        for g in self.adam.param_groups:
-            g['lr'] = rate
+        for optimiser, factor in ((self.adam, 1), (self.muon, 10)):
+            for g in optimiser.param_groups:
+                g['lr'] = rate * factor
         with torch.autocast('cpu', dtype=torch.bfloat16):
             losses = (block_losses if alone else chain_losses)(self.student, x, maps)
         loss = sum((1.0 if alone or k in net.TAPS else 0.3) * v for k, v in losses.items())
-        self.adam.zero_grad()
+        self.student.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
         self.adam.step()
+        self.muon.step()
         with torch.no_grad():
             for p, q in zip(self.smooth.parameters(), self.student.parameters()):
                 p.mul_(keep).add_(q, alpha=1 - keep)
