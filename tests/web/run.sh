@@ -66,4 +66,15 @@ station_file cell-5 "$b" '    prerender: 8
 start_station a.yaml
 start_station b.yaml
 timeout 500 node "$here/browser.mjs" "$work" "$chromium" "http://127.0.0.1:$a" "http://127.0.0.1:$b" "$started" "$work/text.js" || bad=1
+stop_stations
+# a recipe that is still to be taught, on a line that tells what its parts are
+c=$(free_port)
+station_file cell-6 "$c" '    width: 320
+    height: 240
+    tell: true
+    defects: 20%
+    rate_hz: 8' '' | sed 's/housing.assay/fresh.assay/' >c.yaml
+"$line" few 5000 12 320 240 0
+start_station c.yaml
+timeout 280 node "$here/learn.mjs" "$work" "$chromium" "http://127.0.0.1:$c" few || bad=1
 exit $bad
