@@ -3,7 +3,7 @@
 # The .deb as packaging/package.sh puts it together, from the program as built: package.sh ASSAY SOURCE BUILD
 set -eu
 [ $# = 3 ] || { echo "usage: package.sh ASSAY SOURCE BUILD" >&2; exit 64; }
-assay=$1 source=$2 build=$3
+assay=$(cd "$(dirname "$1")" && pwd)/$(basename "$1") source=$2 build=$3
 for tool in dpkg-deb dpkg-shlibdeps dpkg-architecture; do
 	command -v $tool >/dev/null 2>&1 || { echo "skipped: $tool is not installed"; exit 77; }
 done

@@ -25,7 +25,7 @@ exits 0 "verify" "$assay" verify station
 says out "triggers   500 = 500 records + 0 in stated gaps" "verify: triggers = records"
 says out "all as it was recorded" "verify: nothing found"
 exits 0 "verify --json" "$assay" verify --json station
-same "verify --json keys" "$("$jsonl" keys <out)" "station_dir ok findings links parts events triggers pass fail fault lost signatures signed_link images_kept images_read images_pruned images_lost images_pending recipes last_hash"
+same "verify --json keys" "$("$jsonl" keys <out)" "station_dir ok findings links parts events triggers pass fail fault lost challenge signatures signed_link images_kept images_read images_pruned images_lost images_pending recipes last_hash"
 same "verify --json: fail" "$("$jsonl" get fail <out)" 10
 exits 0 "verify with the auditor's key" "$assay" verify --key station/record.pub station
 printf '%064d\n' 1 >other.pub

@@ -89,12 +89,12 @@ cp good/*.png set/train/good
 cp bad/*.png set/test/blob
 exits 0 "eval --splits" "$assay" eval set $quick --splits 2
 says out "set: 2 splits of 32 good parts; taught from 16.0, held out 16.0" "eval --splits tells how it split"
-exits 0 "eval --splits --json" "$assay" eval set $quick --splits 2 --split-parts 20 --json
+exits 0 "eval --splits --json" "$assay" eval set $quick --keep-suspects --splits 2 --split-parts 20 --json
 cp out splits.jsonl
 same "eval --splits keys" "$("$jsonl" keys <out)" "dataset splits n_good taught_mean held_out_mean n_fault levels"
 same "eval --splits counts" "$(get splits <out) $(get n_good <out) $(get taught_mean <out) $(get held_out_mean <out)" "2 32 20 12"
 same "eval --splits: four levels" "$(grep -o '"wanted":[0-9.]*' out | tr '\n' ' ')" '"wanted":0.005 "wanted":0.01 "wanted":0.02 "wanted":0.05 '
-exits 0 "eval --splits on one thread" "$assay" eval set $quick --splits 2 --split-parts 20 --threads 1 --json
+exits 0 "eval --splits on one thread" "$assay" eval set $quick --keep-suspects --splits 2 --split-parts 20 --threads 1 --json
 check "splits do not depend on threads" cmp -s out splits.jsonl
 exits 2 "eval --splits without parts to hold out" "$assay" eval set $quick --splits 1 --split-parts 32
 says err "cannot teach from 32 of them and hold others out" "eval --splits without parts to hold out: the message"
