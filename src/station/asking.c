@@ -113,6 +113,19 @@ static int check_fits(const struct assay__pipeline *pipeline, const struct assay
 	return 0;
 }
 
+/* What was taught stays taught: a file that has gone is no wish to teach it again. */
+static int check_there(struct assay__pipeline *pipeline, const struct assay__recipe_set *set, struct assay_error *error)
+{
+	int rc = 0;
+
+	pthread_mutex_lock(&pipeline->lock);
+	for (int i = 0; !rc && i < set->file_count; i++)
+		if (!set->files[i].recipe && pipeline->set->files[i].recipe)
+			rc = assay__fail(error, ASSAY_E_IO, -1, "%s: the recipe file is gone", set->files[i].path);
+	pthread_mutex_unlock(&pipeline->lock);
+	return rc;
+}
+
 int assay__pipeline_reload(struct assay__pipeline *pipeline, const struct assay_env *env, struct assay_error *error)
 {
 	struct assay__recipe_set *set, *old;
@@ -120,7 +133,9 @@ int assay__pipeline_reload(struct assay__pipeline *pipeline, const struct assay_
 
 	if (rc)
 		return rc;
-	rc = check_fits(pipeline, set, error);
+	rc = check_there(pipeline, set, error);
+	if (!rc)
+		rc = check_fits(pipeline, set, error);
 	for (int i = 0; !rc && i < set->file_count; i++)
 		if (set->files[i].recipe)
 			rc = pipeline->archive_ops->keep_recipe(pipeline->archive, set->files[i].recipe, error);
