@@ -171,7 +171,7 @@ static int count_lines(const char *text)
 {
 	int lines = 0;
 
-	for (; (text = strstr(text, ",\"\"\r\n")); text++)
+	for (; (text = strstr(text, ",\r\n")); text++)
 		lines++;
 	return lines;
 }
