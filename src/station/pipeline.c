@@ -483,6 +483,12 @@ int assay__pipeline_open(const struct assay__config *config, const struct assay_
 	if (!rc) {
 		const char *name = config->station.recipe;
 
+		for (int i = 0; i < pipeline->set->file_count; i++)
+			if (!pipeline->set->files[i].recipe)
+				assay__pipeline_event(pipeline, "recipe",
+									  "%s is not there: still to be taught, until then its parts are FAULT",
+									  pipeline->set->files[i].path);
+
 		pipeline->product = assay__recipe_set_find(pipeline->set, name, 1);
 		rc = assay__gate_open(pipeline, error);
 	}

@@ -16,13 +16,14 @@ static void set_close(struct assay__recipe_set *set)
 	assay__free(NULL, set);
 }
 
-static int open_file(const struct assay_env *env, const char *path, struct assay__recipe_file *file,
+/* Without HTTP nobody could teach what is not there. */
+static int open_file(const struct assay_env *env, const char *path, bool may_wait, struct assay__recipe_file *file,
 					 struct assay_error *error)
 {
 	int rc;
 
 	file->path = path;
-	if (access(path, F_OK) && errno == ENOENT)
+	if (may_wait && access(path, F_OK) && errno == ENOENT)
 		return 0;
 	rc = assay_recipe_open(env, path, &file->recipe, error);
 	if (rc)
@@ -91,7 +92,7 @@ int assay__recipe_set_open(const struct assay__config *config, const struct assa
 	for (int i = 0; !rc && i < count; i++) {
 		const struct assay__recipe_settings *recipe = config->recipes.items[i].settings;
 
-		rc = open_file(env, recipe->file, &set->files[i], error);
+		rc = open_file(env, recipe->file, config->has_http, &set->files[i], error);
 		set->file_count += !rc;
 	}
 	for (int i = 0; !rc && i < count; i++)
