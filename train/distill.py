@@ -32,7 +32,7 @@ def args():
     a.add_argument('--batch', type=int, default=24)
     a.add_argument('--block-steps', type=int, default=1000)
     a.add_argument('--steps', type=int, default=4200)
-    a.add_argument('--threads', type=int, default=2)
+    a.add_argument('--threads', type=int, default=1, help='with more, sums have another order and other last bits')
     return a.parse_args()
 
 

@@ -137,7 +137,7 @@ def main():
     a = argparse.ArgumentParser()
     a.add_argument('--pretrain', required=True); a.add_argument('--run', required=True); a.add_argument('--out', required=True)
     a.add_argument('--size', default='base', choices=sorted(net.SIZES)); a.add_argument('--steps', type=int, default=1000)
-    a.add_argument('--batch', type=int, default=24); a.add_argument('--seed', type=int, default=1); a.add_argument('--threads', type=int, default=2)
+    a.add_argument('--batch', type=int, default=24); a.add_argument('--seed', type=int, default=1); a.add_argument('--threads', type=int, default=1, help='with more, sums have another order and other last bits')
     a = a.parse_args()
     torch.manual_seed(a.seed)
     torch.set_num_threads(a.threads)
