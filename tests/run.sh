@@ -39,7 +39,7 @@ configure() { # build folder, meson setup arguments...
 
 configure build --buildtype=release -Dwerror=true && suite 'gcc, release' build
 configure build-asan --buildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false -Dwerror=true &&
-	suite 'gcc, AddressSanitizer and UBSan' build-asan --suite unit --suite cli --suite station --timeout-multiplier 6
+	suite 'gcc, AddressSanitizer and UBSan' build-asan --suite unit --suite cli --suite station --no-suite slow --timeout-multiplier 6
 echo "== fuzz, ${FUZZ_SECONDS:-30} s"
 sh tests/fuzz/run.sh "${FUZZ_SECONDS:-30}"
 case $? in

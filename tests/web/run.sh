@@ -73,7 +73,7 @@ station_file cell-6 "$c" '    width: 320
     height: 240
     tell: true
     defects: 20%
-    rate_hz: 8' '' | sed 's/housing.assay/fresh.assay/' >c.yaml
+    rate_hz: 16' '' | sed 's/housing.assay/fresh.assay/' >c.yaml
 mkdir few && "$line" few 5000 12 320 240 0
 start_station c.yaml
 timeout 280 node "$here/learn.mjs" "$work" "$chromium" "http://127.0.0.1:$c" few || bad=1
