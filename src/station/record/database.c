@@ -59,8 +59,8 @@ const char *const assay__record_migrations[ASSAY__RECORD_VERSION] = {
 	"ALTER TABLE regions ADD COLUMN kind TEXT NOT NULL DEFAULT '';"
 	"ALTER TABLE regions ADD COLUMN counts INTEGER NOT NULL DEFAULT 0;",
 	/* 3 -> 4: sums over time without reading the parts themselves */
-	"DROP INDEX parts_wall;"
-	"CREATE INDEX parts_quality ON parts(wall_us, verdict, fault, challenge, score_q8, threshold_q8, recipe);",
+	("DROP INDEX parts_wall;"
+	 "CREATE INDEX parts_quality ON parts(wall_us, verdict, fault, challenge, score_q8, threshold_q8, recipe);"),
 };
 
 int assay__record_path(const char *dir, const char *name, char out[ASSAY__RECORD_PATH_CHARS], struct assay_error *error)
