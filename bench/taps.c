@@ -58,7 +58,8 @@ int main(int argc, char **argv)
 	struct assay_error error = {0};
 	struct assay__net *net = NULL;
 	struct assay__plan *plan = NULL;
-	if ((wanted && assay_isa_from_name(wanted, &isa, &error)) || assay__net_open(bytes, size, isa, NULL, &net, &error) ||
+	if ((wanted && assay_isa_from_name(wanted, &isa, &error)) ||
+		assay__net_open(bytes, size, isa, NULL, &net, &error) ||
 		assay__plan_open(net, (int)width, (int)height, NULL, &plan, &error)) {
 		fprintf(stderr, "%s: %s\n", argv[1], error.message);
 		return 65;

@@ -69,7 +69,7 @@ struct assay__config {
 	bool has_http;					 /**< the section is there */
 	void *record;					 /**< of assay__record_table, defaults where the section says nothing */
 	void *http;						 /**< of assay__http_table */
-	void *vitals;  /**< of assay__vitals_table */
+	void *vitals;					 /**< of assay__vitals_table */
 	struct assay__arena *arena;
 };
 

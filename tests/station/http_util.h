@@ -34,7 +34,8 @@ static inline struct site site_open(const char *rest, const char *http)
 	char yaml[4096];
 
 	/* each site its own record; the users stay */
-	snprintf(yaml, sizeof(yaml), "cd %s/state 2>/dev/null && rm -rf record.* reviews.* images recipes sequence workshop", room);
+	snprintf(yaml, sizeof(yaml),
+			 "cd %s/state 2>/dev/null && rm -rf record.* reviews.* images recipes sequence workshop", room);
 	(void)!system(yaml);
 	snprintf(yaml, sizeof(yaml), "%s%shttp:\n  port: 0\n%s", SITE, rest, http);
 	site.bench = bench_open(yaml, NULL);

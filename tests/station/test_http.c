@@ -334,7 +334,8 @@ static void test_description(void **state)
 		assert_string_equal(assay__json_member(operation, "x-role")->string, assay__role_name(route->least));
 		if (!strcmp(route->id, "events") || !strcmp(route->id, "login") || !strcmp(route->id, "push") ||
 			!strcmp(route->method, "DELETE") || !strncmp(route->id, "recipe_", 7) || !strcmp(route->id, "user_put") ||
-			!strcmp(route->id, "challenge_ask") || !strncmp(route->id, "tray_", 5) || (!strncmp(route->id, "workshop_", 9) && !strcmp(route->method, "POST")))
+			!strcmp(route->id, "challenge_ask") || !strncmp(route->id, "tray_", 5) ||
+			(!strncmp(route->id, "workshop_", 9) && !strcmp(route->method, "POST")))
 			continue; /* tests of their own */
 		answer = http_ask(site.port, route->method, fill_path(route, path), NULL,
 						  route->body != ASSAY__BODY_JSON ? NULL

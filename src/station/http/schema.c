@@ -20,19 +20,20 @@
 #define COUNTS "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"integer\"}}"
 
 /* What an event tells, and with a verdict more. */
-#define EVENT                                                                                                                                                 \
-	P("number", INTEGER) "," P("challenge", BOOLEAN)                                                                                                                                      \
-	"," P("kind", STRING) "," P("time", STRING) "," P("text", STRING) "," P("sequence", INTEGER) "," P("trigger_id", INTEGER) "," P("trigger", STRING) "," P( \
-		"verdict",                                                                                                                                            \
-		VERDICT) "," P("fault",                                                                                                                               \
-					   STRING_OR_NULL) "," P("score",                                                                                                         \
-											 NUMBER) "," P("threshold",                                                                                       \
-														   NUMBER) "," P("regions",                                                                           \
-																		 INTEGER) "," P("worst_view",                                                         \
-																						INTEGER) "," P("latency_us",                                          \
-																									   INTEGER) "," P("code",                                 \
-																													  STRING) "," P("recipe",                 \
-																																	STRING)
+#define EVENT                                                                                                                                                    \
+	P("number", INTEGER)                                                                                                                                         \
+	"," P("challenge", BOOLEAN) "," P("kind", STRING) "," P("time", STRING) "," P("text", STRING) "," P("sequence", INTEGER) "," P("trigger_id", INTEGER) "," P( \
+		"trigger",                                                                                                                                               \
+		STRING) "," P("verdict",                                                                                                                                 \
+					  VERDICT) "," P("fault",                                                                                                                    \
+									 STRING_OR_NULL) "," P("score",                                                                                              \
+														   NUMBER) "," P("threshold",                                                                            \
+																		 NUMBER) "," P("regions",                                                                \
+																					   INTEGER) "," P("worst_view",                                              \
+																									  INTEGER) "," P("latency_us",                               \
+																													 INTEGER) "," P("code",                      \
+																																	STRING) "," P("recipe",      \
+																																				  STRING)
 
 #define PART_LINE                                                                                                      \
 	P("sequence", INTEGER)                                                                                             \
@@ -48,14 +49,20 @@
 																											STRING)
 
 #define READING                                                                                                        \
-	OBJECT("\"name\",\"now\"", P("name", STRING) "," P("now", NUMBER) "," P("reference", NUMBER) "," P(               \
-									"limit", NUMBER) "," P("out", BOOLEAN))
+	OBJECT("\"name\",\"now\"", P("name", STRING) "," P("now", NUMBER) "," P("reference", NUMBER) "," P(                \
+								   "limit", NUMBER) "," P("out", BOOLEAN))
 #define CAUSE "{\"type\":\"string\",\"enum\":[\"fine\",\"camera\",\"focus\",\"lamp\",\"process\"]}"
 #define VITAL                                                                                                          \
 	OBJECT("\"camera\",\"learned\",\"cause\",\"text\",\"measures\"",                                                   \
 		   P("camera", STRING) "," P("learned", BOOLEAN) "," P("cause", CAUSE) "," P("text", STRING) "," P(            \
-			   "reference_parts", INTEGER) "," P("reference_wanted", INTEGER) "," P("parts", INTEGER) "," P(           \
-			   "rank", NUMBER) "," P("evidence", NUMBER) "," P("evidence_limit", NUMBER) "," P("measures", LIST(READING)))
+			   "reference_parts",                                                                                      \
+			   INTEGER) "," P("reference_wanted",                                                                      \
+							  INTEGER) "," P("parts",                                                                  \
+											 INTEGER) "," P("rank",                                                    \
+															NUMBER) "," P("evidence",                                  \
+																		  NUMBER) "," P("evidence_limit",              \
+																						NUMBER) "," P("measures",      \
+																									  LIST(READING)))
 
 /* clang-format off */
 static const char
@@ -169,7 +176,6 @@ static const char
 					 OBJECT("\"action\"", P("action", "{\"type\":\"string\",\"enum\":[\"begin\",\"cancel\"]}"))},
 					{"ChallengeResult", OBJECT("\"sequence\",\"caught\"", P("sequence", INTEGER) "," P("code", STRING) "," P("verdict", VERDICT) "," P("caught", BOOLEAN))},
 					{"Challenge", OBJECT("\"configured\",\"due\",\"running\"", P("configured", BOOLEAN) "," P("due", BOOLEAN) "," P("why", STRING) "," P("mode", STRING_OR_NULL) "," P("running", BOOLEAN) "," P("pictures_caught", BOOLEAN) "," P("parts_caught", BOOLEAN) "," P("demanded", INTEGER) "," P("shown", INTEGER) "," P("answered", INTEGER) "," P("caught", INTEGER) "," P("passed", STRING_OR_NULL) "," P("next_shift", STRING_OR_NULL) "," P("results", LIST(REF("ChallengeResult"))))},
-					/* clang-format off */
 					{"Mark", OBJECT("\"view\"", P("view", INTEGER) "," P("box", LIST(INTEGER)) "," P("radius", INTEGER) "," P("stroke", LIST(INTEGER)))},
 					{"NewReview", OBJECT("\"judgement\"", P("judgement", JUDGEMENT) "," P("kind", STRING) "," P("note", STRING) "," P("marks", LIST(REF("Mark"))))},
 					{"Review", OBJECT("\"id\",\"sequence\",\"time\",\"reviewer\",\"judgement\"", P("id", INTEGER) "," P("sequence", INTEGER) "," P("time", STRING) "," P("reviewer", STRING) "," P("judgement", JUDGEMENT) "," P("withdrawn", BOOLEAN) "," P("kind", STRING) "," P("note", STRING) "," P("marks", LIST(REF("Mark"))))},
@@ -187,7 +193,6 @@ static const char
 					{"Tray", OBJECT("\"count\",\"pictures\"", P("count", INTEGER) "," P("capacity", INTEGER) "," P("novel_in_last_ten", INTEGER) "," P("pictures", LIST(REF("TrayPicture"))))},
 					{"Step", OBJECT("\"number\",\"kind\"", P("number", INTEGER) "," P("kind", STRING) "," P("time", STRING) "," P("author", STRING) "," P("parent", HEX) "," P("content", HEX) "," P("goods", INTEGER) "," P("defects", INTEGER) "," P("vectors", INTEGER) "," P("kept", BOOLEAN))},
 					{"Lineage", OBJECT("\"content\",\"steps\"", P("content", HEX) "," P("kept_goods", INTEGER) "," P("kept_defects", INTEGER) "," P("steps", LIST(REF("Step"))))},
-					/* clang-format on */
 					{"Session",
 					 OBJECT("\"user\",\"role\",\"users_exist\"",
 							P("user", STRING_OR_NULL) "," P("role", STRING) "," P("csrf", STRING_OR_NULL) "," P(

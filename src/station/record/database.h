@@ -35,8 +35,8 @@ int assay__database_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, st
 bool assay__column_hash(sqlite3_stmt *statement, int column, uint8_t hash[ASSAY_HASH_BYTES]);
 
 /** Columns of a part's line, of the table `parts p`, and a row of them read back. */
-#define ASSAY__PART_LINE_COLUMNS                                                                                        \
-	"p.sequence, p.wall_us, p.latency_us, p.verdict, p.fault, p.score_q8, p.threshold_q8, p.p_value, p.view_count,"     \
+#define ASSAY__PART_LINE_COLUMNS                                                                                       \
+	"p.sequence, p.wall_us, p.latency_us, p.verdict, p.fault, p.score_q8, p.threshold_q8, p.p_value, p.view_count,"    \
 	" p.challenge, p.code, p.recipe, p.reason"
 void assay__part_line_read(sqlite3_stmt *statement, struct assay__part_line *line);
 

@@ -135,10 +135,11 @@ int assay__reviews_words(struct assay__reviews *reviews, struct assay__word **ou
 	struct assay__word *list = NULL;
 	sqlite3_stmt *rows = NULL;
 	int found = 0, room = 0, code = SQLITE_DONE;
-	int rc = assay__database_prepare(reviews->db,
-									 WITH_STANDING "SELECT sequence, judgement FROM standing WHERE id IN"
-												   " (SELECT max(id) FROM standing GROUP BY sequence) ORDER BY sequence",
-									 &rows, error);
+	int rc =
+		assay__database_prepare(reviews->db,
+								WITH_STANDING "SELECT sequence, judgement FROM standing WHERE id IN"
+											  " (SELECT max(id) FROM standing GROUP BY sequence) ORDER BY sequence",
+								&rows, error);
 	while (rc == 0 && (code = sqlite3_step(rows)) == SQLITE_ROW) {
 		if (found == room) {
 			struct assay__word *more = realloc(list, (size_t)(room = room ? 2 * room : 256) * sizeof(*more));
