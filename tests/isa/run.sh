@@ -144,6 +144,7 @@ intel=
 if [ "$machine" = x86_64 ] && has qemu-x86_64; then intel=1; else skip 'older x86-64 CPUs: not this machine, or no qemu-x86_64'; fi
 
 # Longest first.
+[ ! "$memory" ] || job kernels_msan 'msan/same_bits kernels scalar'
 if [ "$arm" ]; then
 	job inspect_neon "qemu-aarch64 -cpu cortex-a53 aarch64/same_bits inspect best $inspect"
 	job inspect_arm_scalar "qemu-aarch64 -cpu cortex-a53 aarch64/same_bits inspect scalar $inspect"
@@ -160,7 +161,6 @@ if [ "$arm" ]; then
 fi
 if [ "$memory" ]; then
 	job pictures_msan 'msan/same_bits render pictures_msan'
-	job kernels_msan 'msan/same_bits kernels scalar'
 	job inspect_msan "msan/same_bits inspect scalar $inspect"
 fi
 for isa in $("$native" list); do
