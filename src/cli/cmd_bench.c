@@ -524,7 +524,7 @@ static int run(struct bench *bench)
 
 int assay__cmd_bench(int argc, char **argv)
 {
-	struct settings settings;
+	struct settings settings = {0};
 	struct assay__setup setup;
 	int count, status = assay__command_parse(&command, argc, argv, &settings, &count);
 

@@ -98,7 +98,7 @@ static void print_found(void *ctx, const struct assay__source_found *found)
 
 int assay__cmd_cameras(int argc, char **argv)
 {
-	struct settings settings;
+	struct settings settings = {0};
 	struct listing listing = {.type = NULL};
 	struct assay_error error;
 	int count, looked = 0, status = assay__command_parse(&command, argc, argv, &settings, &count);

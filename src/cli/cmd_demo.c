@@ -210,7 +210,7 @@ static int run(const struct settings *settings, const struct assay__setup *setup
 
 int assay__cmd_demo(int argc, char **argv)
 {
-	struct settings settings;
+	struct settings settings = {0};
 	struct assay__setup setup;
 	int count, status = assay__command_parse(&command, argc, argv, &settings, &count);
 

@@ -396,7 +396,7 @@ static int evaluate_apart(const struct settings *settings, const char *path, FIL
 
 int assay__cmd_eval(int argc, char **argv)
 {
-	struct settings settings;
+	struct settings settings = {0};
 	FILE *dump_file = NULL;
 	int count, worst = 0, status = assay__command_parse(&command, argc, argv, &settings, &count);
 

@@ -137,7 +137,7 @@ static int copy_pictures(const struct settings *settings, const char *dir, struc
 
 int assay__cmd_export(int argc, char **argv)
 {
-	struct settings settings;
+	struct settings settings = {0};
 	struct assay__part_filter filter = {0};
 	struct assay__reader *reader;
 	struct assay_error error;

@@ -395,7 +395,7 @@ int assay__cmd_import(int argc, char **argv)
 {
 	const char *taps[ASSAY__MAX_TAPS];
 	struct assay__import_options wanted = {.taps = taps};
-	struct settings settings;
+	struct settings settings = {0};
 	char name[NAME_CHARS], *copy = NULL;
 	int count, status = assay__command_parse(&command, argc, argv, &settings, &count);
 

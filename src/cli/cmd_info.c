@@ -282,7 +282,7 @@ static int tell(const struct settings *settings, const struct assay__setup *setu
 
 int assay__cmd_info(int argc, char **argv)
 {
-	struct settings settings;
+	struct settings settings = {0};
 	struct assay__setup setup;
 	int count, status = assay__command_parse(&command, argc, argv, &settings, &count);
 

@@ -373,7 +373,7 @@ static int inspect(const struct settings *settings, const struct assay__setup *s
 
 int assay__cmd_inspect(int argc, char **argv)
 {
-	struct settings settings;
+	struct settings settings = {0};
 	struct assay__files files = {0};
 	struct assay__setup setup;
 	struct assay_error error;

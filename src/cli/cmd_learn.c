@@ -377,7 +377,7 @@ static int work(const struct settings *settings, const struct line *line, const 
 
 int assay__cmd_learn(int argc, char **argv)
 {
-	struct settings settings;
+	struct settings settings = {0};
 	struct line line;
 	int count, status = take_apart(argc, argv, &line);
 	if (!status) {

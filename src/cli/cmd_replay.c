@@ -124,7 +124,7 @@ static int conclude(struct job *job)
 
 int assay__cmd_replay(int argc, char **argv)
 {
-	struct settings settings;
+	struct settings settings = {0};
 	struct assay__setup setup;
 	struct assay__reader *reader = NULL;
 	struct assay__part_filter filter = {0};

@@ -73,7 +73,7 @@ int assay__cmd_run(int argc, char **argv)
 	const struct assay__config_complaints complaints = {complain, NULL};
 	struct assay__config *config;
 	struct assay__setup setup;
-	struct settings settings;
+	struct settings settings = {0};
 	struct assay_error error;
 	int count, status = assay__command_parse(&command, argc, argv, &settings, &count);
 

@@ -254,7 +254,7 @@ static int teach(const struct settings *settings, const struct assay__setup *set
 
 int assay__cmd_teach(int argc, char **argv)
 {
-	struct settings settings;
+	struct settings settings = {0};
 	struct assay__files files = {0};
 	struct assay__labelled labelled = {.kinds = NULL};
 	struct assay__setup setup;

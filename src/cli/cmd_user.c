@@ -125,7 +125,7 @@ static int list(const struct settings *settings)
 
 int assay__cmd_user(int argc, char **argv)
 {
-	struct settings settings;
+	struct settings settings = {0};
 	struct assay_error error;
 	char quoted[ASSAY__QUOTE_CHARS];
 	int count, status = assay__command_parse(&command, argc, argv, &settings, &count);

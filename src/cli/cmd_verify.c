@@ -150,7 +150,7 @@ static void print_text(const struct assay__verify_report *report)
 
 int assay__cmd_verify(int argc, char **argv)
 {
-	struct settings settings;
+	struct settings settings = {0};
 	struct assay__progress progress;
 	struct assay__verify_report report;
 	struct assay_error error;
