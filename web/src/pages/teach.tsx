@@ -25,7 +25,7 @@ export function Teach() {
       {work.lost && <Notice kind="odd">{t("error.unreachable")}</Notice>}
       {error && <Notice kind="bad">{error}</Notice>}
       <div class="two">
-        <Goods tray={work.tray} busy={busy} onError={setError} onFail={fail} />
+        <Goods tray={work.tray} state={work.state} busy={busy} onError={setError} onFail={fail} />
         <div class="stack">
           <Wishes
             tray={work.tray}
@@ -57,17 +57,17 @@ async function select(state: Workshop | null, fail: (refused: unknown) => void):
 
 function Goods(props: {
   tray: Tray | null;
+  state: Workshop | null;
   busy: boolean;
   onError: (text: string | null) => void;
   onFail: (refused: unknown) => void;
 }) {
   const now = useStore(line);
-  const work = useWorkshop();
   const [camera, setCamera] = useState("");
   const [many, setMany] = useState("30");
   const files = useRef<HTMLInputElement>(null);
   const allowed = may("engineer") && !props.busy;
-  const collecting = props.busy && work.state?.job === "collect";
+  const collecting = props.busy && props.state?.job === "collect";
   const upload = async (list: FileList | null) => {
     props.onError(null);
     for (const file of list ?? []) {
@@ -122,10 +122,10 @@ function Goods(props: {
           onChange={(event) => void upload(event.currentTarget.files)}
         />
       </div>
-      {collecting && work.state && (
+      {collecting && props.state && (
         <div class="progress">
-          <progress max={work.state.total || undefined} value={work.state.done} aria-label={t("teach.collect")} />
-          <span class="number">{t("candidate.of", { n: count(work.state.done), most: count(work.state.total) })}</span>
+          <progress max={props.state.total || undefined} value={props.state.done} aria-label={t("teach.collect")} />
+          <span class="number">{t("candidate.of", { n: count(props.state.done), most: count(props.state.total) })}</span>
           <Button label={t("act.cancel")} onClick={() => void tell("workshop/cancel").catch(props.onFail)} />
         </div>
       )}
