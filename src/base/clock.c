@@ -12,6 +12,13 @@ int64_t assay__clock_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+int64_t assay__clock_wall_us(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 int64_t assay__clock_deadline_us(int timeout_ms)
 {
 	return timeout_ms < 0 ? -1 : assay__clock_us() + (int64_t)timeout_ms * 1000;

@@ -10,6 +10,9 @@
 /** Microseconds since some moment in the past; never goes back. Thread safe. */
 int64_t assay__clock_us(void);
 
+/** Microseconds since 1970 UTC, as people set the clock; it may jump. */
+int64_t assay__clock_wall_us(void);
+
 /** The clock value timeout_ms from now; -1, which means for ever, if timeout_ms is negative. */
 int64_t assay__clock_deadline_us(int timeout_ms);
 

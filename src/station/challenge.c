@@ -75,8 +75,8 @@ static void check(struct assay__pipeline *pipeline)
 	if (challenge->status.due || now_us - challenge->checked_us < CHECK_US)
 		return;
 	challenge->checked_us = now_us;
-	why = assay__challenge_demand(challenge->settings, &challenge->shifts, &challenge->pass, assay__wall_us(), now_us,
-								  text);
+	why = assay__challenge_demand(challenge->settings, &challenge->shifts, &challenge->pass, assay__clock_wall_us(),
+								  now_us, text);
 	if (why)
 		demand(challenge, why);
 }
@@ -235,7 +235,7 @@ static void release(struct assay__pipeline *pipeline)
 {
 	struct assay__challenge *challenge = pipeline->challenge;
 	struct assay__challenge_status *status = &challenge->status;
-	struct assay__challenge_pass pass = {.wall_us = assay__wall_us(), .clock_us = assay__clock_us()};
+	struct assay__challenge_pass pass = {.wall_us = assay__clock_wall_us(), .clock_us = assay__clock_us()};
 	struct assay_error error;
 	uint64_t generation;
 	bool done;
@@ -396,7 +396,7 @@ int assay__challenge_open(struct assay__pipeline *pipeline, struct assay_error *
 		challenge->pass = (struct assay__challenge_pass){0};
 	challenge->status.passed_wall_us = challenge->pass.wall_us;
 	challenge->status.next_wall_us = assay__challenge_shifts_next(
-		&challenge->shifts, challenge->pass.wall_us ? challenge->pass.wall_us : assay__wall_us());
+		&challenge->shifts, challenge->pass.wall_us ? challenge->pass.wall_us : assay__clock_wall_us());
 	challenge->checked_us = assay__clock_us() - CHECK_US;
 	check(pipeline);
 	return 0;

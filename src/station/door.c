@@ -48,7 +48,7 @@ void assay__answer_count(struct assay__pipeline *pipeline, struct assay__part *p
 
 void assay__answer_post(struct assay__pipeline *pipeline, const struct assay__part *part)
 {
-	struct assay__event event = {.wall_us = assay__wall_us(),
+	struct assay__event event = {.wall_us = assay__clock_wall_us(),
 								 .kind = "verdict",
 								 .sequence = part->sequence,
 								 .trigger_id = part->trigger_id,

@@ -139,7 +139,7 @@ static void turn_day(struct assay__pipeline *pipeline)
 	sequence = pipeline->sequence;
 	pthread_mutex_unlock(&pipeline->lock);
 	/* On disk first: whatever number the day begins after, it is the same after a restart. */
-	if (!day.date || !assay__identity_turn(state_dir(pipeline), assay__wall_us(), sequence, &day))
+	if (!day.date || !assay__identity_turn(state_dir(pipeline), assay__clock_wall_us(), sequence, &day))
 		return;
 	pthread_mutex_lock(&pipeline->lock);
 	pipeline->day = day;

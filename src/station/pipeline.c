@@ -20,14 +20,6 @@
 #define SHELF_FRAMES 32
 #define SLIP_WAIT_US 20000000
 
-int64_t assay__wall_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 int assay__thread_start(pthread_t *thread, void *(*run)(void *), void *arg, const char *name, struct assay_error *error)
 {
 	sigset_t all, before;
@@ -45,7 +37,7 @@ int assay__thread_start(pthread_t *thread, void *(*run)(void *), void *arg, cons
 
 void assay__pipeline_event(struct assay__pipeline *pipeline, const char *kind, const char *format, ...)
 {
-	struct assay__event event = {.wall_us = assay__wall_us()};
+	struct assay__event event = {.wall_us = assay__clock_wall_us()};
 	char quoted[ASSAY__EVENT_TEXT_MAX + 16];
 	va_list args;
 
@@ -183,7 +175,7 @@ static void begin(struct assay__pipeline *pipeline, struct assay__part *part, en
 	snprintf(part->recipe_name, sizeof(part->recipe_name), "%s", product ? product->name : "");
 	part->trigger_us = trigger_us;
 	part->picture_us = part->verdict_us = 0;
-	part->wall_us = assay__wall_us();
+	part->wall_us = assay__clock_wall_us();
 	assay__naming_begin(pipeline, part, code);
 	part->deadline_us = trigger_us + pipeline->deadline_us;
 	part->verdict = ASSAY_FAULT;

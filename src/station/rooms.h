@@ -215,6 +215,5 @@ void assay__pipeline_event(struct assay__pipeline *pipeline, const char *kind, c
 /** A thread that blocks all signals. Errors: IO. */
 int assay__thread_start(pthread_t *thread, void *(*run)(void *), void *arg, const char *name,
 						struct assay_error *error);
-int64_t assay__wall_us(void);
 
 #endif

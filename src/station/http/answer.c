@@ -129,6 +129,13 @@ enum MHD_Result assay__answer_failure(struct assay__request *request, const stru
 	}
 }
 
+enum MHD_Result assay__answer_missing(struct assay__request *request, const struct assay_error *error)
+{
+	if (error->code == ASSAY_E_ARGUMENT)
+		return assay__answer_error(request, 404, "not_found", "%s", error->message);
+	return assay__answer_failure(request, error);
+}
+
 void assay__answer_header(struct assay__request *request, const char *name, const char *format, ...)
 {
 	va_list args;

@@ -131,13 +131,6 @@ static bool path_number(struct assay__request *request, int argument, int64_t lo
 	return false;
 }
 
-static enum MHD_Result answer_missing(struct assay__request *request, const struct assay_error *error)
-{
-	if (error->code == ASSAY_E_ARGUMENT)
-		return assay__answer_error(request, 404, "not_found", "%s", error->message);
-	return assay__answer_failure(request, error);
-}
-
 typedef int (*write_part)(void *ctx, uint64_t sequence, struct assay__json *json, struct assay_error *error);
 
 static enum MHD_Result answer_part(struct assay__request *request, bool again)
@@ -151,7 +144,7 @@ static enum MHD_Result answer_part(struct assay__request *request, bool again)
 		return answer;
 	put = again ? request->http->parts->replay : request->http->parts->get;
 	if (put(request->http->parts->ctx, (uint64_t)sequence, &request->json, &error))
-		return answer_missing(request, &error);
+		return assay__answer_missing(request, &error);
 	return assay__answer_json(request, 200);
 }
 
@@ -185,7 +178,7 @@ static enum MHD_Result answer_picture(struct assay__request *request, bool heatm
 		request->http->parts->picture(request->http->parts->ctx, (uint64_t)sequence, (int)view, &image, result, &error);
 	if (rc) {
 		free(result);
-		return answer_missing(request, &error);
+		return assay__answer_missing(request, &error);
 	}
 	/* One at a time, as with live pictures: people may wait, the line may not. */
 	pthread_mutex_lock(&request->http->picture_mutex);

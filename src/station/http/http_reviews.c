@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/json_field.h"
 #include "base/text.h"
 #include "station/http/handlers.h"
@@ -20,10 +20,8 @@ static bool take(struct assay__request *request, enum MHD_Result *answer)
 	struct assay__http *http = request->http;
 	struct assay_error error;
 
-	if (!http->parts) {
-		*answer = assay__answer_error(request, 503, "no_record", "this station keeps no record");
+	if (!assay__request_has_record(request, answer))
 		return false;
-	}
 	pthread_mutex_lock(&http->reviews_mutex);
 	if (http->reviews || assay__reviews_open(http->state_dir, &http->reviews, &error) == 0)
 		return true;
@@ -224,7 +222,6 @@ static bool read_marks(struct assay__request *request, struct assay__marks *mark
 static bool read_review(struct assay__request *request, struct assay__review *review, enum MHD_Result *answer)
 {
 	const char *judgement, *kind, *note;
-	struct timespec now;
 
 	if (!assay__body_text(request, "judgement", 16, &judgement, answer) ||
 		!assay__body_text(request, "kind", ASSAY__KIND_CHARS - 1, &kind, answer) ||
@@ -239,19 +236,11 @@ static bool read_review(struct assay__request *request, struct assay__review *re
 		*answer = assay__answer_error(request, 400, "argument", "only what is bad has a kind of defect and marks");
 		return false;
 	}
-	clock_gettime(CLOCK_REALTIME, &now);
-	review->wall_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	review->wall_us = assay__clock_wall_us();
 	snprintf(review->kind, sizeof(review->kind), "%s", kind ? kind : "");
 	snprintf(review->note, sizeof(review->note), "%s", note ? note : "");
 	snprintf(review->reviewer, sizeof(review->reviewer), "%s", request->who.name);
 	return true;
-}
-
-static enum MHD_Result answer_missing(struct assay__request *request, const struct assay_error *error)
-{
-	if (error->code == ASSAY_E_ARGUMENT)
-		return assay__answer_error(request, 404, "not_found", "%s", error->message);
-	return assay__answer_failure(request, error);
 }
 
 enum MHD_Result assay__http_part_review(struct assay__request *request)
@@ -275,24 +264,22 @@ enum MHD_Result assay__http_part_review(struct assay__request *request)
 	if (rc == 0)
 		return answer_page(request, sequence, false, 0, PAGE);
 	release(request);
-	return answer_missing(request, &error);
+	return assay__answer_missing(request, &error);
 }
 
 enum MHD_Result assay__http_part_review_withdraw(struct assay__request *request)
 {
 	enum MHD_Result answer = MHD_NO;
 	struct assay_error error;
-	struct timespec now;
 	uint64_t sequence;
 
 	if (!path_sequence(request, &sequence, &answer) || !take(request, &answer))
 		return answer;
-	clock_gettime(CLOCK_REALTIME, &now);
-	if (assay__reviews_withdraw(request->http->reviews, sequence, request->who.name,
-								(int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000, &error) == 0)
+	if (assay__reviews_withdraw(request->http->reviews, sequence, request->who.name, assay__clock_wall_us(), &error) ==
+		0)
 		return answer_page(request, sequence, false, 0, PAGE);
 	release(request);
-	return answer_missing(request, &error);
+	return assay__answer_missing(request, &error);
 }
 
 enum MHD_Result assay__http_reviews_queue(struct assay__request *request)

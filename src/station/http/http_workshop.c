@@ -325,7 +325,7 @@ static enum MHD_Result remove_some(struct assay__request *request, struct assay_
 	if (assay__tray_remove(workshop, number, &error) == 0)
 		return answer_tray(request, workshop);
 	if (error.code == ASSAY_E_ARGUMENT)
-		return assay__answer_error(request, 404, "not_found", "%s", error.message);
+		return assay__answer_missing(request, &error);
 	return answer_refusal(request, &error);
 }
 
@@ -360,11 +360,8 @@ enum MHD_Result assay__http_tray_picture(struct assay__request *request)
 
 	if (!workshop || !path_number(request, &number, &answer))
 		return answer;
-	if (assay__tray_picture(workshop, number, &image, &error)) {
-		if (error.code == ASSAY_E_ARGUMENT)
-			return assay__answer_error(request, 404, "not_found", "%s", error.message);
-		return assay__answer_failure(request, &error);
-	}
+	if (assay__tray_picture(workshop, number, &image, &error))
+		return assay__answer_missing(request, &error);
 	bool jpeg = image.depth_bits == 8;
 	rc = jpeg ? assay_image_encode_jpeg(&image, QUALITY, NULL, &bytes, &size, &error)
 			  : assay_image_encode_png(&image, NULL, &bytes, &size, &error);

@@ -133,6 +133,8 @@ enum MHD_Result assay__answer_error(struct assay__request *request, unsigned sta
 									const char *format, ...) ASSAY_PRINTF(4, 5);
 /** As above with status and code that fit the error. */
 enum MHD_Result assay__answer_failure(struct assay__request *request, const struct assay_error *error);
+/** As above, for what the path names: ARGUMENT is 404. */
+enum MHD_Result assay__answer_missing(struct assay__request *request, const struct assay_error *error);
 /** `size` bytes from malloc, which the answer now owns, also on failure. */
 enum MHD_Result assay__answer_bytes(struct assay__request *request, unsigned status, const char *type, void *bytes,
 									size_t size);

@@ -90,7 +90,7 @@ int assay__database_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out, st
 	return rc ? assay__database_fail(db, rc, "record.db", error) : 0;
 }
 
-static int pragma_number(sqlite3 *db, const char *sql, int *out)
+int assay__database_number(sqlite3 *db, const char *sql, int *out)
 {
 	sqlite3_stmt *statement = NULL;
 	int rc = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
@@ -108,12 +108,12 @@ static int pragma_number(sqlite3 *db, const char *sql, int *out)
 /* Refuses what is not a record or is too new; *version 0: an empty file. */
 static int identify(sqlite3 *db, const char *path, int *version, struct assay_error *error)
 {
-	int application = 0, schema = 0, rc = pragma_number(db, "PRAGMA application_id", &application);
+	int application = 0, schema = 0, rc = assay__database_number(db, "PRAGMA application_id", &application);
 	*version = 0;
 	if (rc == SQLITE_OK)
-		rc = pragma_number(db, "PRAGMA user_version", version);
+		rc = assay__database_number(db, "PRAGMA user_version", version);
 	if (rc == SQLITE_OK)
-		rc = pragma_number(db, "SELECT count(*) FROM sqlite_schema", &schema);
+		rc = assay__database_number(db, "SELECT count(*) FROM sqlite_schema", &schema);
 	if (rc != SQLITE_OK)
 		return assay__database_fail(db, rc, path, error);
 	if (application == 0 && *version == 0 && schema == 0)
@@ -199,7 +199,7 @@ int assay__database_open_read(const char *dir, sqlite3 **out, struct assay_error
 	if (code == SQLITE_OK)
 		code = prepare_connection(db, false);
 	if (code == SQLITE_OK)
-		code = pragma_number(db, "SELECT count(*) FROM sqlite_schema", &version);
+		code = assay__database_number(db, "SELECT count(*) FROM sqlite_schema", &version);
 	if ((code & 0xff) == SQLITE_CANTOPEN || (code & 0xff) == SQLITE_READONLY) {
 		/* from a medium nobody can write to: fine if there is no journal */
 		snprintf(uri, sizeof(uri), "%s-wal", path);

@@ -22,6 +22,9 @@ int assay__record_path(const char *dir, const char *name, char out[ASSAY__RECORD
 /** Fills *error from the connection: IO (or NOMEM, FORMAT by SQLite's code), "what: why". Returns its code. */
 int assay__database_fail(sqlite3 *db, int sqlite_code, const char *what, struct assay_error *error);
 
+/** A statement's one number, such as a pragma's. Returns an SQLite code. */
+int assay__database_number(sqlite3 *db, const char *sql, int *out);
+
 /** Opens for writing, creating it and migrating up to `version` (ASSAY__RECORD_VERSION but in tests). */
 int assay__database_open_write(const char *dir, int version, sqlite3 **out, struct assay_error *error);
 

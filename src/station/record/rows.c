@@ -7,16 +7,9 @@
 #include "base/clock.h"
 #include "station/record/room.h"
 
-static int64_t wall_clock_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 struct assay__stored_event assay__event_now(const char *kind)
 {
-	struct assay__stored_event event = {.wall_us = wall_clock_us(), .clock_us = assay__clock_us()};
+	struct assay__stored_event event = {.wall_us = assay__clock_wall_us(), .clock_us = assay__clock_us()};
 	snprintf(event.kind, sizeof(event.kind), "%s", kind);
 	return event;
 }
@@ -206,7 +199,7 @@ int assay__rows_sign(struct assay__record *record, struct assay__chain *chain)
 {
 	sqlite3_stmt *statement = record->sql.signature;
 	uint8_t signature[ASSAY__SIGNATURE_BYTES];
-	int64_t wall_us = wall_clock_us();
+	int64_t wall_us = assay__clock_wall_us();
 	assay__key_sign(&record->key, chain->link, wall_us, chain->hash, signature);
 	sqlite3_bind_int64(statement, 1, (int64_t)chain->link);
 	int rc = sqlite3_bind_blob(statement, 2, chain->hash, ASSAY_HASH_BYTES, SQLITE_TRANSIENT);

@@ -46,29 +46,15 @@ int assay__reviews_fail(struct assay__reviews *reviews, int code, struct assay_e
 	return assay__database_fail(reviews->db, code, "reviews.db", error);
 }
 
-static int number_of(sqlite3 *db, const char *sql, int *out)
-{
-	sqlite3_stmt *statement = NULL;
-	int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-	if (code == SQLITE_OK)
-		code = sqlite3_step(statement);
-	if (code == SQLITE_ROW) {
-		*out = sqlite3_column_int(statement, 0);
-		code = SQLITE_OK;
-	}
-	sqlite3_finalize(statement);
-	return code;
-}
-
 static int migrate(sqlite3 *db, const char *path, struct assay_error *error)
 {
 	int application = 0, version = 0, tables = 0;
 	char sql[128];
-	int code = number_of(db, "PRAGMA main.application_id", &application);
+	int code = assay__database_number(db, "PRAGMA main.application_id", &application);
 	if (code == SQLITE_OK)
-		code = number_of(db, "PRAGMA main.user_version", &version);
+		code = assay__database_number(db, "PRAGMA main.user_version", &version);
 	if (code == SQLITE_OK)
-		code = number_of(db, "SELECT count(*) FROM main.sqlite_schema", &tables);
+		code = assay__database_number(db, "SELECT count(*) FROM main.sqlite_schema", &tables);
 	if (code != SQLITE_OK)
 		return assay__database_fail(db, code, path, error);
 	if (application != APPLICATION_ID && (application || version || tables))
